@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: GPL-3.0-only
+
+package pki
+
+import (
+	"crypto"
+	"crypto/rsa"
+	"crypto/x509"
+	"fmt"
+	"slices"
+)
+
+// Usage is a set of purposes of a leaf.
+type Usage uint8
+
+// The purposes of RFC 5280 section 4.2.1.12 that leaves of ours may have.
+const (
+	ServerAuth Usage = 1 << iota
+	ClientAuth
+)
+
+// Profile says which fields and extensions a certificate has.
+type Profile int
+
+const (
+	// Root is a self-signed authority: no path length, so that it can cross-sign
+	// its successor, no usages and no alternative names.
+	Root Profile = iota + 1
+	// Server is for both ends of a connection: etcd and others present one
+	// certificate as server and as client.
+	Server
+	// Client is for clients alone: servers that present it are refused.
+	Client
+	// Leaf is what a certificate request asks for.
+	Leaf
+)
+
+func (p Profile) String() string {
+	switch p {
+	case Root:
+		return "root"
+	case Server:
+		return "server"
+	case Client:
+		return "client"
+	case Leaf:
+		return "leaf"
+	}
+	return fmt.Sprintf("profile(%d)", int(p))
+}
+
+// Template is what a certificate will say, except its serial number, its
+// public key and what follows from its issuer.
+type Template struct {
+	Profile  Profile
+	Subject  Subject
+	Names    Names // none in a Root
+	Usage    Usage // of a Leaf only; the other profiles have theirs
+	Validity Validity
+}
+
+// usages lists the extended key usages in the order they are written.
+func (t Template) usages() []x509.ExtKeyUsage {
+	usage := t.Usage
+	switch t.Profile {
+	case Root:
+		return nil
+	case Server:
+		usage = ServerAuth | ClientAuth
+	case Client:
+		usage = ClientAuth
+	}
+	var usages []x509.ExtKeyUsage
+	if usage&ServerAuth != 0 {
+		usages = append(usages, x509.ExtKeyUsageServerAuth)
+	}
+	if usage&ClientAuth != 0 {
+		usages = append(usages, x509.ExtKeyUsageClientAuth)
+	}
+	return usages
+}
+
+// keyUsage follows RFC 5280 section 4.2.1.3 and RFC 8813: only RSA keys
+// encipher keys, and only those of servers have to.
+func (t Template) keyUsage(public crypto.PublicKey) x509.KeyUsage {
+	if t.Profile == Root {
+		return x509.KeyUsageCertSign | x509.KeyUsageCRLSign
+	}
+	_, isRSA := public.(*rsa.PublicKey)
+	if isRSA && slices.Contains(t.usages(), x509.ExtKeyUsageServerAuth) {
+		return x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment
+	}
+	return x509.KeyUsageDigitalSignature
+}
+
+// check refuses, as ErrBadRequest, what no certificate of ours may say, and
+// returns the subject encoded. A validity that cannot be is our own fault.
+func (t Template) check() (subject []byte, err error) {
+	subject, err = t.Subject.Encode()
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case t.Profile < Root || t.Profile > Leaf:
+		return nil, refusal("unknown " + t.Profile.String())
+	case t.Profile == Leaf && (t.Usage == 0 || t.Usage > ServerAuth|ClientAuth):
+		return nil, refusal("usage is neither server nor client")
+	case t.Profile == Root && (t.Names.Len() > 0 || namesNobody(subject)):
+		return nil, refusal("a root has a subject and no alternative names")
+	}
+	_, err = NamesFromTexts(t.Names.Texts())
+	if err != nil {
+		return nil, refusal(err.Error())
+	}
+	err = checkIdentity(subject, t.Names)
+	if err != nil {
+		return nil, err
+	}
+	return subject, t.Validity.check()
+}
+
+// checkIdentity refuses certificates that would name nobody. One whose only
+// names are registered identifiers counts as such: its alternative names
+// would be critical, and crypto/x509 verifies no critical ones of that kind.
+func checkIdentity(subject []byte, names Names) error {
+	if names.Len() > maxNames {
+		return refusal(fmt.Sprintf("%d names are more than the %d allowed", names.Len(), maxNames))
+	}
+	if namesNobody(subject) && names.Len() == len(names.RegisteredID) {
+		return refusal("neither a subject nor an alternative name")
+	}
+	return nil
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-3.0-only
+
+package pki
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/asn1"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Extensions and usages (RFC 5280 section 4.2.1), by which texts are compared.
+const (
+	oidSubjectKeyID     = "2.5.29.14"
+	oidKeyUsage         = "2.5.29.15"
+	oidSubjectAltName   = "2.5.29.17"
+	oidBasicConstraints = "2.5.29.19"
+	oidNameConstraints  = "2.5.29.30"
+	oidAuthorityKeyID   = "2.5.29.35"
+	oidExtKeyUsage      = "2.5.29.37"
+
+	oidServerAuth = "1.3.6.1.5.5.7.3.1"
+	oidClientAuth = "1.3.6.1.5.5.7.3.2"
+)
+
+// CheckProfile compares cert with everything that t and issuer make it say,
+// down to the order of its extensions, and verifies it against issuer at the
+// first and last second of its validity. issuer of a root is the root itself,
+// or the certificate that it renews.
+func CheckProfile(cert, issuer *x509.Certificate, t Template) error {
+	model := issuer
+	if bytes.Equal(cert.Raw, issuer.Raw) {
+		model = newRoot(cert.RawSubject, cert.PublicKey)
+	}
+	want, err := t.prepare(model, cert.PublicKey)
+	if err == nil {
+		err = checkFields(cert, issuer, want)
+	}
+	if err == nil {
+		err = checkExtensions(cert, issuer, t)
+	}
+	if err == nil {
+		err = verify(cert, issuer, t)
+	}
+	if err != nil {
+		return fmt.Errorf("certificate does not follow profile %s: %w", t.Profile, err)
+	}
+	return nil
+}
+
+func checkFields(cert, issuer, want *x509.Certificate) error {
+	serial := cert.SerialNumber.Bytes()
+	for _, property := range []struct {
+		name string
+		good bool
+	}{
+		{"version", cert.Version == 3},
+		{"serial number", cert.SerialNumber.Sign() > 0 && len(serial) == serialSize && serial[0]&0xc0 == 0x40},
+		{"signature algorithm", cert.SignatureAlgorithm == want.SignatureAlgorithm},
+		{"issuer", bytes.Equal(cert.RawIssuer, issuer.RawSubject)},
+		{"subject", bytes.Equal(cert.RawSubject, want.RawSubject)},
+		{"validity", ValidityOf(cert) == ValidityOf(want)},
+		{"validity within the issuer's", want.IsCA || ValidityOf(issuer).contains(ValidityOf(cert))},
+		{"public key", want.IsCA == SamePublicKey(cert.PublicKey, issuer.PublicKey)},
+		{"key usage", cert.KeyUsage == want.KeyUsage},
+		{"extended key usage", slices.Equal(cert.ExtKeyUsage, want.ExtKeyUsage) && len(cert.UnknownExtKeyUsage) == 0},
+		{"basic constraints", cert.BasicConstraintsValid && cert.IsCA == want.IsCA && cert.MaxPathLen == -1},
+		{"subject key identifier", bytes.Equal(cert.SubjectKeyId, want.SubjectKeyId)},
+	} {
+		if !property.good {
+			return errors.New("wrong " + property.name)
+		}
+	}
+	return checkSubjectKey(cert.PublicKey)
+}
+
+// checkExtensions wants exactly the extensions of the profile, in the order
+// in which crypto/x509 writes them, and compares those that it reads only in
+// part.
+func checkExtensions(cert, issuer *x509.Certificate, t Template) error {
+	type extension struct {
+		oid      string
+		critical bool
+	}
+	want := []extension{
+		{oidKeyUsage, true}, {oidExtKeyUsage, false}, {oidBasicConstraints, true},
+		{oidSubjectKeyID, false}, {oidAuthorityKeyID, false},
+	}
+	if t.Profile == Root {
+		want = []extension{{oidKeyUsage, true}, {oidBasicConstraints, true}, {oidSubjectKeyID, false}}
+	}
+	names, err := subjectAltName(t.Names.Union(Names{}))
+	if err != nil {
+		return err
+	}
+	if t.Names.Len() > 0 {
+		want = append(want, extension{oidSubjectAltName, isEmptyName(cert.RawSubject)})
+	}
+	// The key identifier alone: issuer and serial number would pin one
+	// certificate of the issuer and break when it is renewed.
+	authority, err := asn1.Marshal(struct {
+		KeyID []byte `asn1:"tag:0"`
+	}{issuer.SubjectKeyId})
+	if err != nil {
+		return err
+	}
+
+	var got []extension
+	for _, e := range cert.Extensions {
+		oid := e.Id.String()
+		if oid == oidSubjectAltName && !bytes.Equal(e.Value, names) ||
+			oid == oidAuthorityKeyID && !bytes.Equal(e.Value, authority) {
+			return fmt.Errorf("extension %s is another", oid)
+		}
+		got = append(got, extension{oid, e.Critical})
+	}
+	if !slices.Equal(got, want) {
+		return fmt.Errorf("extensions are %v: want %v", got, want)
+	}
+	return nil
+}
+
+// verify verifies the signature as any client would. Two verifications cover
+// both ends of the validity and all usages.
+func verify(cert, issuer *x509.Certificate, t Template) error {
+	if t.Profile == Root {
+		return cert.CheckSignatureFrom(issuer)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(issuer)
+	usages := t.usages()
+	for n, at := range []time.Time{cert.NotBefore, cert.NotAfter} {
+		_, err := cert.Verify(x509.VerifyOptions{
+			Roots:       roots,
+			CurrentTime: at,
+			KeyUsages:   []x509.ExtKeyUsage{usages[n*(len(usages)-1)]},
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
