@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-3.0-only
+
+package juju
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+)
+
+// Relations returns the relations of an endpoint by their numbers; Juju sorts
+// them as texts. A relation that is going away is left out once its last
+// remote unit has left.
+func (c *Client) Relations(ctx context.Context, endpoint string) ([]RelationID, error) {
+	relations, err := queryList(ctx, c, ParseRelationID, "relation-ids", endpoint)
+	if err != nil {
+		return nil, fmt.Errorf("cannot list relations of %s: %w", endpoint, err)
+	}
+	slices.SortFunc(relations, func(a, b RelationID) int { return cmp.Compare(a.Number, b.Number) })
+	return relations, nil
+}
+
+// RemoteUnits returns the units at the other end, by application and number;
+// in a peer relation those are the other units of the own application. The
+// unit of a departed event is not among them.
+func (c *Client) RemoteUnits(ctx context.Context, r RelationID) ([]UnitName, error) {
+	units, err := queryList(ctx, c, parseUnitName, "relation-list", "-r", r.String())
+	if err != nil {
+		return nil, fmt.Errorf("cannot list units of %s: %w", r, err)
+	}
+	slices.SortFunc(units, compareUnits)
+	return units, nil
+}
+
+// RemoteApplication returns the name of the application at the other end. For
+// one of another model it is a name that Juju made up: "remote-" and 32
+// hexadecimal digits.
+func (c *Client) RemoteApplication(ctx context.Context, r RelationID) (string, error) {
+	application, err := query[string](ctx, c, "relation-list", "-r", r.String(), "--app")
+	if err != nil {
+		return "", fmt.Errorf("cannot read application of %s: %w", r, err)
+	}
+	return application, nil
+}
+
+// ReadUnitBag returns what a unit has published in the relation, and for the
+// own unit what this hook wrote. Juju adds addresses of its own.
+func (c *Client) ReadUnitBag(ctx context.Context, r RelationID, u UnitName) (map[string]string, error) {
+	return c.readBag(ctx, r, string(u), "-r", r.String(), "-", string(u))
+}
+
+// ReadApplicationBag returns what an application has published in the
+// relation. Up to Juju 3.6 only the leader may read the own application's,
+// save that of a peer relation: ErrPermission.
+func (c *Client) ReadApplicationBag(ctx context.Context, r RelationID, application string) (map[string]string, error) {
+	return c.readBag(ctx, r, application, "-r", r.String(), "--app", "-", application)
+}
+
+func (c *Client) readBag(ctx context.Context, r RelationID, owner string, args ...string) (map[string]string, error) {
+	bag, err := queryMap[string](ctx, c, "relation-get", args...)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read data of %s in %s: %w", owner, r, err)
+	}
+	return bag, nil
+}
+
+// WriteUnitBag changes what the unit publishes in the relation: an empty value
+// removes its key, keys that are not named stay. Juju holds the changes until
+// the hook succeeds. No changes, no call.
+func (c *Client) WriteUnitBag(ctx context.Context, r RelationID, changes map[string]string) error {
+	return c.writeBag(ctx, r, changes, "-r", r.String(), "--file", "-")
+}
+
+// WriteApplicationBag is WriteUnitBag for the application's data, which only
+// the leader may write: ErrNotLeader.
+func (c *Client) WriteApplicationBag(ctx context.Context, r RelationID, changes map[string]string) error {
+	return c.writeBag(ctx, r, changes, "-r", r.String(), "--app", "--file", "-")
+}
+
+// writeBag hands the changes over on standard input. As arguments they would
+// lose a PEM's last newline, be limited, and show keys to the whole machine.
+func (c *Client) writeBag(ctx context.Context, r RelationID, changes map[string]string, args ...string) error {
+	if len(changes) == 0 {
+		return nil
+	}
+	_, err := c.runner.Run(ctx, Command{Name: "relation-set", Args: args, Stdin: encodeBag(changes), HasStdin: true})
+	if err != nil {
+		return fmt.Errorf("cannot write data of %s: %w", r, err)
+	}
+	return nil
+}
+
+// encodeBag writes JSON that is YAML too, which is what relation-set reads.
+// YAML refuses some characters that JSON leaves alone, or takes them for line
+// breaks (YAML 1.1, section 5.1), and one of them in a requirer's text must
+// not make the hook fail; escaped they pass. They occur in strings only.
+func encodeBag(bag map[string]string) []byte {
+	text, err := json.Marshal(bag)
+	if err != nil {
+		panic(err) // a map of strings always encodes
+	}
+	var escaped bytes.Buffer
+	for _, r := range string(text) {
+		if r >= 0x7f && r <= 0x9f || r == 0xfeff || r == 0xfffe || r == 0xffff {
+			fmt.Fprintf(&escaped, `\u%04x`, r)
+		} else {
+			escaped.WriteRune(r)
+		}
+	}
+	return escaped.Bytes()
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-3.0-only
+
+package juju
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/rpc"
+	"path/filepath"
+)
+
+// Command is one call of a hook tool.
+type Command struct {
+	Name string
+	Args []string
+	// Stdin is the tool's standard input when HasStdin is set, and may be
+	// secret.
+	Stdin    []byte `json:"-"`
+	HasStdin bool
+}
+
+// Format prints the tool's name only, with every verb.
+func (c Command) Format(f fmt.State, _ rune) {
+	io.WriteString(f, c.Name+" [redacted]")
+}
+
+// Runner runs hook tools, one at a time.
+type Runner interface {
+	// Run returns what the tool wrote to standard output. The error is an
+	// *Error when the tool ran and failed. Any other error says that it did
+	// not run, or that nobody knows; nothing is ever run twice.
+	Run(ctx context.Context, c Command) (stdout []byte, err error)
+}
+
+// Connect chooses how this process runs hook tools, from the environment of
+// the hook and the charm directory, which must be absolute. It calls one tool
+// that changes nothing over the agent's socket, and stays there if the tool
+// answers. The socket is no documented interface for charms, so whatever else
+// happens means the programs on PATH. The runner may be an io.Closer.
+func Connect(ctx context.Context, environ []string, dir string) (Runner, error) {
+	if !filepath.IsAbs(dir) {
+		return nil, fmt.Errorf("cannot connect to the unit agent: charm directory %q is not absolute", dir)
+	}
+	variables := newVariables(environ).values
+	agent, err := probeAgent(ctx, variables, dir)
+	if err == nil {
+		return agent, nil
+	}
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("cannot connect to the unit agent: %w", ctx.Err())
+	}
+	return &execRunner{environ: environ, path: variables["PATH"], dir: dir}, nil
+}
+
+func probeAgent(ctx context.Context, variables map[string]string, dir string) (*rpcRunner, error) {
+	if variables["JUJU_AGENT_SOCKET_NETWORK"] != "unix" {
+		// TCP is for podspec charms, with TLS, and gone in Juju 4.
+		return nil, errors.New("not a unix socket")
+	}
+	var dialer net.Dialer
+	connection, err := dialer.DialContext(ctx, "unix", variables["JUJU_AGENT_SOCKET_ADDRESS"])
+	if err != nil {
+		return nil, err
+	}
+	agent := &rpcRunner{connection: connection, client: rpc.NewClient(connection), call: Request{
+		ContextId: variables["JUJU_CONTEXT_ID"],
+		Dir:       dir,
+		Token:     variables["JUJU_AGENT_TOKEN"],
+	}}
+	_, err = agent.Run(ctx, Command{Name: "is-leader", Args: []string{"--format", "json"}})
+	if _, failed := errors.AsType[*Error](err); err != nil && !failed {
+		agent.Close()
+		return nil, err
+	}
+	return agent, nil
+}
