@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-3.0-only
+
+package record
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// SchemaVersion is the version of the peer databag that this code writes. A
+// databag with a higher one was written by a newer charm: reading it with old
+// eyes could lose what it says.
+const SchemaVersion = 1
+
+// Keys of the peer application databag. The number of the relation follows
+// the two prefixes.
+const (
+	authorityKey     = "ca"
+	clientKey        = "client"
+	legacyKeyPrefix  = "legacy-"
+	requestKeyPrefix = "csr-"
+)
+
+// Parse reads the peer application databag. Any key of ours that cannot
+// be read is an error: to take it for absent would make a second CA, or new
+// keys for every requirer.
+func Parse(bag map[string]string) (Record, error) {
+	r := Record{Legacy: map[int]*Legacy{}, CSR: map[int]*Requests{}}
+	for key, text := range bag {
+		if err := r.parseEntry(key, text); err != nil {
+			return Record{}, fmt.Errorf("cannot read key %q of the peer databag: %w", key, err)
+		}
+	}
+	if r.CA != nil && r.CA.Schema > SchemaVersion {
+		return Record{}, fmt.Errorf("cannot read the peer databag: it has schema %d, this charm knows %d: refresh to the newer charm", r.CA.Schema, SchemaVersion)
+	}
+	return r, nil
+}
+
+func (r *Record) parseEntry(key, text string) error {
+	switch {
+	case key == authorityKey:
+		r.CA = &Authority{}
+		if err := json.Unmarshal([]byte(text), r.CA); err != nil {
+			return err
+		}
+		if r.CA.ActiveGeneration() == nil {
+			return fmt.Errorf("the active generation %d is not listed", r.CA.Active)
+		}
+		return nil
+	case key == clientKey:
+		r.Client = &Pair{}
+		return json.Unmarshal([]byte(text), r.Client)
+	case strings.HasPrefix(key, legacyKeyPrefix):
+		return parseNumbered(key, legacyKeyPrefix, text, r.Legacy)
+	case strings.HasPrefix(key, requestKeyPrefix):
+		return parseNumbered(key, requestKeyPrefix, text, r.CSR)
+	}
+	return nil
+}
+
+func parseNumbered[T any](key, prefix, text string, into map[int]*T) error {
+	number, err := strconv.Atoi(strings.TrimPrefix(key, prefix))
+	if err != nil {
+		return err
+	}
+	value := new(T)
+	if err := json.Unmarshal([]byte(text), value); err != nil {
+		return err
+	}
+	into[number] = value
+	return nil
+}
+
+// Encode is the inverse of Parse. Equal records give equal bytes.
+func Encode(r Record) (map[string]string, error) {
+	bag := map[string]string{}
+	put := func(key string, value any) error {
+		text, err := json.Marshal(value)
+		if err != nil {
+			return fmt.Errorf("cannot encode key %q of the peer databag: %w", key, err)
+		}
+		bag[key] = string(text)
+		return nil
+	}
+	if r.CA != nil {
+		if err := put(authorityKey, r.CA); err != nil {
+			return nil, err
+		}
+	}
+	if r.Client != nil {
+		if err := put(clientKey, r.Client); err != nil {
+			return nil, err
+		}
+	}
+	for number, legacy := range r.Legacy {
+		if err := put(legacyKeyPrefix+strconv.Itoa(number), legacy); err != nil {
+			return nil, err
+		}
+	}
+	for number, requests := range r.CSR {
+		if err := put(requestKeyPrefix+strconv.Itoa(number), requests); err != nil {
+			return nil, err
+		}
+	}
+	return bag, nil
+}
+
+// OwnsKey tells the keys of the peer databag that Encode owns.
+func OwnsKey(key string) bool {
+	return key == authorityKey || key == clientKey ||
+		strings.HasPrefix(key, legacyKeyPrefix) || strings.HasPrefix(key, requestKeyPrefix)
+}

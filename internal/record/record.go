@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-3.0-only
+
+// Package record is the memory of the charm between hooks: the content of the
+// peer application databag, which the leader writes and every unit reads.
+//
+// It holds the public state of the CA, the pairs issued in the legacy dialect
+// with the private keys that this dialect has the provider make, and an index
+// of what was answered in the CSR dialect. It never holds a key of the CA.
+//
+// The package knows the text of the databag and what follows from a record
+// alone; it decides nothing and does no I/O.
+package record
+
+import (
+	"crypto/x509"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"tls-authority/internal/tlscertificates"
+)
+
+// Record is the peer application databag: what the leader has decided so far,
+// readable by every unit. Certificates and keys are DER.
+type Record struct {
+	// CA is nil until the first CA exists.
+	CA *Authority
+	// Client is the global client certificate of the legacy dialect, nil
+	// until a legacy requirer has shown itself.
+	Client *Pair
+	// Legacy and CSR are by the number of the relation.
+	Legacy map[int]*Legacy
+	CSR    map[int]*Requests
+}
+
+// Authority is the public state of the CA.
+type Authority struct {
+	Schema      int          `json:"schema"`
+	Active      int          `json:"active"`
+	Generations []Generation `json:"generations"`
+}
+
+// Generation is one CA key and its certificate; the key is in the secret
+// labelled ca-<id>.
+type Generation struct {
+	ID          int    `json:"id"`
+	Certificate []byte `json:"certificate"`
+}
+
+// Issued is what must be known of a certificate without parsing it.
+type Issued struct {
+	Generation int       `json:"generation"`
+	Serial     string    `json:"serial"`
+	NotBefore  time.Time `json:"not-before"`
+	NotAfter   time.Time `json:"not-after"`
+}
+
+// Pair is a certificate with the key generated for it.
+type Pair struct {
+	Issued
+	Certificate []byte `json:"certificate"`
+	Key         []byte `json:"key"`
+
+	// Order is set where the pair has yet to be signed.
+	Order *Order `json:"-"`
+}
+
+// Legacy is what one relation gets in the legacy dialect. It exists as
+// long as one remote unit speaks the dialect, even if it asks for nothing.
+type Legacy struct {
+	Application string    `json:"application"`
+	Units       []Unit    `json:"units"`
+	Shared      *Answer   `json:"shared,omitempty"`
+	Problems    []Problem `json:"problems,omitempty"`
+}
+
+// Unit is one remote unit: Unit is Juju's name, Name the one under
+// which it looks for its answers.
+type Unit struct {
+	Unit  string   `json:"unit"`
+	Name  string   `json:"name"`
+	Pairs []Answer `json:"pairs,omitempty"`
+	// Shares tells that the unit asked for the application certificate.
+	Shares bool `json:"shares,omitempty"`
+}
+
+// Answer is one answered request. Names are the subject alternative names
+// of the certificate, as pki.Names.Texts spells them.
+type Answer struct {
+	Kind       tlscertificates.Kind `json:"kind"`
+	CommonName string               `json:"common-name"`
+	TopLevel   bool                 `json:"top-level,omitempty"`
+	Listed     bool                 `json:"listed,omitempty"`
+	Names      []string             `json:"names,omitempty"`
+	Pair
+}
+
+// Requests is the index of one relation's answers in the CSR dialect;
+// the answers themselves are in the application databag of that relation. It
+// can be rebuilt from there.
+type Requests struct {
+	Application  string        `json:"application"`
+	Certificates []Certificate `json:"certificates,omitempty"`
+	Problems     []Problem     `json:"problems,omitempty"`
+}
+
+// Certificate is one answered CSR. Request is a digest of its text;
+// Requesters are the units, or the application, whose databag shows it.
+type Certificate struct {
+	Request    string   `json:"request"`
+	Requesters []string `json:"requesters"`
+	Name       string   `json:"name"`
+	Issued
+}
+
+// ActiveGeneration is the generation that signs; nil when the record contradicts itself.
+func (a *Authority) ActiveGeneration() *Generation {
+	for i := range a.Generations {
+		if a.Generations[i].ID == a.Active {
+			return &a.Generations[i]
+		}
+	}
+	return nil
+}
+
+// SecretLabel is the label of the secret with one generation's key.
+func SecretLabel(generation int) string {
+	return fmt.Sprintf("ca-%d", generation)
+}
+
+// Clone copies the maps, so that a decision never changes the snapshot it was
+// taken from; what they point to is replaced, not modified.
+func (r Record) Clone() Record {
+	c := Record{CA: r.CA, Client: r.Client, Legacy: map[int]*Legacy{}, CSR: map[int]*Requests{}}
+	for number, legacy := range r.Legacy {
+		c.Legacy[number] = legacy
+	}
+	for number, requests := range r.CSR {
+		c.CSR[number] = requests
+	}
+	return c
+}
+
+// FirstGeneration is the number of the first CA of a model.
+const FirstGeneration = 1
+
+// NewAuthority is the state of a model with its first CA.
+func NewAuthority(certificate []byte) *Authority {
+	return &Authority{
+		Schema:      SchemaVersion,
+		Active:      FirstGeneration,
+		Generations: []Generation{{ID: FirstGeneration, Certificate: certificate}},
+	}
+}
+
+// NewIssued notes what must be known of a certificate later on.
+func NewIssued(generation int, certificate *x509.Certificate) Issued {
+	return Issued{
+		Generation: generation,
+		Serial:     certificate.SerialNumber.Text(16),
+		NotBefore:  certificate.NotBefore.UTC(),
+		NotAfter:   certificate.NotAfter.UTC(),
+	}
+}
+
+// Relations are the numbers of all relations that the record knows, sorted.
+func (r Record) Relations() []int {
+	numbers := slices.Concat(slices.Collect(maps.Keys(r.Legacy)), slices.Collect(maps.Keys(r.CSR)))
+	slices.Sort(numbers)
+	return slices.Compact(numbers)
+}
+
+// Find returns what a unit was given for a request; nil when nothing was.
+func (l *Legacy) Find(unit string, kind tlscertificates.Kind, commonName string) *Answer {
+	for i := range l.Units {
+		if l.Units[i].Unit != unit {
+			continue
+		}
+		for j := range l.Units[i].Pairs {
+			p := &l.Units[i].Pairs[j]
+			if p.Kind == kind && p.CommonName == commonName {
+				return p
+			}
+		}
+	}
+	return nil
+}

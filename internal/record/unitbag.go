@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-3.0-only
+
+package record
+
+import (
+	"encoding/pem"
+
+	"tls-authority/internal/pki"
+	"tls-authority/internal/tlscertificates"
+)
+
+// UnitBag is what every one of our units publishes in a relation: the base set
+// and the answers of the legacy dialect. It follows from the record alone, so
+// that all units publish the same bytes; requirers merge them, or read one at
+// random.
+func (r Record) UnitBag(number int) map[string]string {
+	legacy := r.Legacy[number]
+	if legacy == nil || r.CA == nil || r.Client == nil {
+		// `ca` without `client.cert` would be taken for half an answer.
+		return nil
+	}
+	answers := tlscertificates.LegacyAnswers{
+		CA:     pki.EncodeCertificatePEM(r.CA.ActiveGeneration().Certificate),
+		Client: r.Client.pem(),
+	}
+	for _, unit := range legacy.Units {
+		answers.Units = append(answers.Units, unit.answers(legacy.Shared))
+	}
+	return tlscertificates.EncodeLegacyAnswers(answers)
+}
+
+// answers are what one remote unit looks for under its name.
+func (u Unit) answers(shared *Answer) tlscertificates.UnitAnswers {
+	answers := tlscertificates.UnitAnswers{
+		Name:   u.Name,
+		Server: map[string]tlscertificates.Pair{},
+		Client: map[string]tlscertificates.Pair{},
+	}
+	for _, pair := range u.Pairs {
+		text := pair.pem()
+		switch {
+		case pair.Kind == tlscertificates.Client:
+			answers.Client[pair.CommonName] = text
+		case pair.TopLevel && pair.Listed:
+			answers.TopLevel = &text
+			answers.Server[pair.CommonName] = text
+		case pair.TopLevel:
+			answers.TopLevel = &text
+		default:
+			answers.Server[pair.CommonName] = text
+		}
+	}
+	if u.Shares && shared != nil {
+		text := shared.pem()
+		answers.Application = &text
+	}
+	return answers
+}
+
+// pem is the pair as the legacy dialect carries it, each part ending in a
+// newline: consumers append the chain to it as text.
+func (p Pair) pem() tlscertificates.Pair {
+	return tlscertificates.Pair{
+		Certificate: pki.EncodeCertificatePEM(p.Certificate),
+		Key:         string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: p.Key})),
+	}
+}
