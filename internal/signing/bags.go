@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-3.0-only
+
+package signing
+
+import (
+	"tls-authority/internal/decision"
+	"tls-authority/internal/tlscertificates"
+)
+
+// applicationBag is what the leader publishes in a relation for the CSR
+// dialect. A key without content is left out, which removes it.
+func applicationBag(a decision.RelationAnswers) map[string]string {
+	bag := map[string]string{tlscertificates.KeyCapabilities: tlscertificates.EncodeCapabilities(a.Capabilities)}
+	var certificates []tlscertificates.CertificateAnswer
+	for _, answer := range a.Certificates {
+		certificates = append(certificates, answer.CertificateAnswer)
+	}
+	if len(certificates) > 0 {
+		bag[tlscertificates.KeyCertificates] = tlscertificates.EncodeCertificates(certificates)
+	}
+	if errors := tlscertificates.EncodeRequestErrors(decision.Provider, a.Errors); errors != "" {
+		bag[tlscertificates.KeyRequestErrors] = errors
+	}
+	return bag
+}
+
+// OwnsAnswerKey tells the keys of our application databag that this
+// package writes.
+func OwnsAnswerKey(key string) bool {
+	switch key {
+	case tlscertificates.KeyCertificates, tlscertificates.KeyRequestErrors, tlscertificates.KeyCapabilities:
+		return true
+	}
+	return false
+}

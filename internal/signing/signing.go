@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: GPL-3.0-only
+
+// Package signing carries a decision out: it makes keys and certificates and
+// gathers the databags as they shall be. It is the only code that uses a
+// private key, and every certificate is verified against its issuer before it
+// leaves (package pki).
+//
+// It does no I/O of its own; the CA's key is handed to it by a function that
+// it calls when the first order needs it.
+package signing
+
+import (
+	"crypto"
+	"crypto/x509"
+	"errors"
+	"fmt"
+
+	"tls-authority/internal/decision"
+	"tls-authority/internal/juju"
+	"tls-authority/internal/pki"
+	"tls-authority/internal/policy"
+	"tls-authority/internal/record"
+	"tls-authority/internal/tlscertificates"
+)
+
+// Changes is what shall stand in Juju after the hook: complete bags, which
+// write compares with what is there.
+type Changes struct {
+	// Secret is the new CA's; nil in all other hooks.
+	Secret    *juju.Secret
+	Peer      map[string]string
+	Relations []RelationChanges
+	Status    juju.Status
+	Log       []decision.LogLine
+	Reply     *decision.Reply
+}
+
+// RelationChanges are our bags in one relation. Application is nil on a unit
+// that does not lead.
+type RelationChanges struct {
+	Relation    decision.Relation
+	Unit        map[string]string
+	Application map[string]string
+}
+
+// signer signs the orders of one decision. The CA's key is read when the
+// first order needs it, and so not at all in a hook that signs nothing.
+type signer struct {
+	authority *record.Authority
+	read      func() (*pki.Issuer, error)
+	issuer    *pki.Issuer
+}
+
+// CarryOut turns a decision into bytes. The function readIssuer is called at
+// most once, and not at all where nothing is signed. An order that cannot be
+// carried out because of what it asks for is refused like any bad request;
+// every other failure is an error, and nothing may be written then.
+func CarryOut(s decision.Snapshot, d decision.Decision, readIssuer func() (*pki.Issuer, error)) (Changes, error) {
+	if d.Reply != nil {
+		return Changes{Status: d.Status, Log: d.Log, Reply: d.Reply}, nil
+	}
+	w := &signer{authority: d.Record.CA, read: readIssuer}
+	changes := Changes{Status: d.Status, Log: d.Log}
+	desired := d.Record
+	if d.Create != nil {
+		secret, authority, err := createAuthority(*d.Create)
+		if err != nil {
+			return Changes{}, fmt.Errorf("cannot create the CA: %w", err)
+		}
+		changes.Secret, desired.CA = secret, authority
+	}
+	if err := w.signClient(desired.Client); err != nil {
+		return Changes{}, err
+	}
+	for _, relation := range s.Relations {
+		change, err := w.signRelation(relation, desired, d.Answers)
+		if err != nil {
+			return Changes{}, fmt.Errorf("cannot answer relation %s: %w", relation.ID, err)
+		}
+		changes.Relations = append(changes.Relations, change)
+	}
+	var err error
+	changes.Peer, err = record.Encode(desired)
+	return changes, err
+}
+
+// createAuthority makes the key and certificate of a CA and the secret that
+// keeps them. Each value stays under the 8 KiB that agents up to Juju 3.6.8
+// allow.
+func createAuthority(order record.Order) (*juju.Secret, *record.Authority, error) {
+	key, err := pki.GenerateKey(order.KeyType)
+	if err != nil {
+		return nil, nil, err
+	}
+	certificate, err := pki.CreateSelfSigned(order.Template, key)
+	if err != nil {
+		return nil, nil, err
+	}
+	secret := &juju.Secret{
+		Label:       record.SecretLabel(record.FirstGeneration),
+		Description: "key and certificate of the certificate authority; removing it ends the authority",
+		Content: map[string][]byte{
+			SecretKey:         key.EncodePEM(),
+			SecretCertificate: []byte(pki.EncodeCertificatePEM(certificate.Raw)),
+		},
+	}
+	return secret, record.NewAuthority(certificate.Raw), nil
+}
+
+func (w *signer) signClient(client *record.Pair) error {
+	if client == nil || client.Order == nil {
+		return nil
+	}
+	if err := w.signPair(client); err != nil {
+		return fmt.Errorf("cannot issue the global client certificate: %w", err)
+	}
+	return nil
+}
+
+// signRelation signs what one relation was promised and makes our bags of it.
+func (w *signer) signRelation(relation decision.Relation, desired record.Record, answers map[int]decision.RelationAnswers) (RelationChanges, error) {
+	number := relation.ID.Number
+	change := RelationChanges{Relation: relation}
+	if legacy := desired.Legacy[number]; legacy != nil {
+		if err := w.signLegacy(legacy); err != nil {
+			return RelationChanges{}, err
+		}
+	}
+	if promised, leading := answers[number]; leading {
+		index := desired.CSR[number]
+		signed, err := w.signRequests(promised, index)
+		if err != nil {
+			return RelationChanges{}, err
+		}
+		change.Application = applicationBag(signed)
+	}
+	change.Unit = desired.UnitBag(number)
+	return change, nil
+}
+
+func (w *signer) signLegacy(legacy *record.Legacy) error {
+	for i := range legacy.Units {
+		unit := &legacy.Units[i]
+		signed := unit.Pairs[:0:0]
+		for _, pair := range unit.Pairs {
+			refused, err := w.signLegacyPair(&pair)
+			if err != nil {
+				return fmt.Errorf("cannot issue %s certificate %q for %s: %w", pair.Kind, pair.CommonName, unit.Unit, err)
+			}
+			if refused != nil {
+				legacy.Problems = record.AddProblem(legacy.Problems, record.Problem{Requester: unit.Unit, Subject: pair.CommonName, Reason: refused.Error(), Code: int(tlscertificates.Other)})
+				continue
+			}
+			signed = append(signed, pair)
+		}
+		unit.Pairs = signed
+	}
+	if legacy.Shared == nil {
+		return nil
+	}
+	refused, err := w.signLegacyPair(legacy.Shared)
+	if refused != nil {
+		legacy.Problems = record.AddProblem(legacy.Problems, record.Problem{Requester: legacy.Application, Subject: legacy.Shared.CommonName, Reason: refused.Error(), Code: int(tlscertificates.Other)})
+		legacy.Shared = nil
+	}
+	return err
+}
+
+// signLegacyPair tells apart a request that is refused and a failure.
+func (w *signer) signLegacyPair(pair *record.Answer) (refused, failed error) {
+	if pair.Order == nil {
+		return nil, nil
+	}
+	err := w.signPair(&pair.Pair)
+	if errors.Is(err, pki.ErrBadRequest) {
+		return err, nil
+	}
+	return nil, err
+}
+
+func (w *signer) signPair(pair *record.Pair) error {
+	var key pki.PrivateKey
+	var err error
+	if pair.Order.KeepKey {
+		key, err = pki.ParsePrivateKeyDER(pair.Key)
+	} else {
+		key, err = pki.GenerateKey(pair.Order.KeyType)
+	}
+	if err != nil {
+		return err
+	}
+	certificate, err := w.issue(pair.Order.Template, key.Public())
+	if err != nil {
+		return err
+	}
+	*pair = record.Pair{
+		Issued:      record.NewIssued(w.authority.Active, certificate),
+		Certificate: certificate.Raw,
+		Key:         key.EncodeDER(),
+	}
+	return nil
+}
+
+// signRequests signs the answers to CSRs that have an order and enters them
+// into the index of the relation.
+func (w *signer) signRequests(promised decision.RelationAnswers, index *record.Requests) (decision.RelationAnswers, error) {
+	signed := promised
+	signed.Certificates = nil
+	for _, answer := range promised.Certificates {
+		if answer.Order == nil {
+			signed.Certificates = append(signed.Certificates, answer)
+			continue
+		}
+		certificate, err := w.issue(answer.Order.Template, answer.Order.PublicKey)
+		switch {
+		case errors.Is(err, pki.ErrBadRequest):
+			r := policy.Refuse(tlscertificates.Other, "the certificate signing request is refused", err)
+			signed.Errors = append(signed.Errors, r.Answer(answer.CSR))
+			index.Refuse(answer.CSR, r.Code, r.Reason)
+		case err != nil:
+			return decision.RelationAnswers{}, err
+		default:
+			index.Enter(answer.CSR, record.NewIssued(w.authority.Active, certificate))
+			answer.CertificateAnswer = w.answer(answer.CSR, certificate)
+			answer.Order = nil
+			signed.Certificates = append(signed.Certificates, answer)
+		}
+	}
+	return signed, nil
+}
+
+// answer is one entry of `certificates`: leaf first and root last in the
+// chain, and in `ca` the one certificate that requirers are to trust.
+func (w *signer) answer(csr string, certificate *x509.Certificate) tlscertificates.CertificateAnswer {
+	root := pki.EncodeCertificatePEM(w.authority.ActiveGeneration().Certificate)
+	leaf := pki.EncodeCertificatePEM(certificate.Raw)
+	return tlscertificates.CertificateAnswer{CSR: csr, Certificate: leaf, CA: root, Chain: []string{leaf, root}}
+}
+
+func (w *signer) issue(t pki.Template, public crypto.PublicKey) (*x509.Certificate, error) {
+	if w.issuer == nil {
+		issuer, err := w.read()
+		if err != nil {
+			return nil, err
+		}
+		w.issuer = issuer
+	}
+	return w.issuer.Issue(t, public)
+}
