@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-3.0-only
+
+// Package charm is what the tls-authority charm does in one hook:
+//
+//	Juju event ─▶ read ─▶ Snapshot ─▶ decide ─▶ Decision ─▶ sign ─▶ Changes ─▶ write ─▶ Juju
+//
+// Read asks Juju for everything a decision may depend on and gathers it in
+// plain values. Deciding is package decision, which is pure; signing is package
+// signing, the only code that uses a private key. Write compares with what is
+// there and changes only what differs.
+//
+// Every event runs this one line; the event only says which relation changed
+// and which action wants an answer. Nothing outlives the hook but what Juju
+// keeps: one secret per CA generation, the peer application databag (package
+// record), and the databags of the relations (package tlscertificates).
+//
+// The package knows neither a file nor a process; hook tools are package juju,
+// X.509 is package pki.
+package charm
+
+import (
+	"context"
+	"time"
+
+	"tls-authority/internal/decision"
+	"tls-authority/internal/juju"
+	"tls-authority/internal/pki"
+	"tls-authority/internal/signing"
+)
+
+// peerEndpoint is the name of the peer relation in metadata.yaml.
+const peerEndpoint = "authority"
+
+// Run answers one event at the given time. An error means that nothing which
+// Juju buffers may be committed: the caller exits non-zero and Juju calls
+// again with the same event.
+func Run(ctx context.Context, client *juju.Client, event juju.Event, now time.Time) error {
+	if ignored(event) {
+		return nil
+	}
+	snapshot, err := read(ctx, client, event, now)
+	if err != nil {
+		return err
+	}
+	decided := decision.Make(snapshot)
+	changes, err := signing.CarryOut(snapshot, decided, func() (*pki.Issuer, error) {
+		return readIssuer(ctx, client, decided.Record.CA)
+	})
+	if err != nil {
+		return err
+	}
+	return write(ctx, client, snapshot, changes)
+}
+
+// ignored tells the events in which this unit is on its way out. Its view of
+// the relations shrinks then, although no requirer has left: to conclude
+// anything from it would withdraw certificates that are in use.
+func ignored(event juju.Event) bool {
+	switch event.Kind {
+	case juju.Stop, juju.Remove:
+		return true
+	case juju.RelationDeparted:
+		return event.DepartingUnit == event.Unit
+	}
+	return false
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-3.0-only
+
+package charm
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"tls-authority/internal/juju"
+)
+
+// Dispatch runs the event that the environment of a hook or an action tells
+// of, at the given time, and returns the exit status of the process. An error
+// goes to the model's log, and to stderr in case the log is what failed; none
+// of both ever holds a key.
+func Dispatch(ctx context.Context, environ []string, now time.Time, stderr io.Writer) int {
+	event, err := juju.ParseEvent(environ)
+	if err != nil {
+		fmt.Fprintf(stderr, "cannot read the event: %v\n", err)
+		return 1
+	}
+	runner, err := juju.Connect(ctx, environ, event.CharmDirectory)
+	if err != nil {
+		fmt.Fprintf(stderr, "cannot reach the unit agent: %v\n", err)
+		return 1
+	}
+	if closer, ok := runner.(io.Closer); ok {
+		defer closer.Close()
+	}
+	client := juju.NewClient(runner, "")
+	if err := Run(ctx, client, event, now); err != nil {
+		return report(ctx, client, event, err, stderr)
+	}
+	return 0
+}
+
+// report tells an error. An action ends with it as its message, which an exit
+// status would replace; a hook must exit non-zero, so that Juju drops what it
+// wrote and runs it again.
+func report(ctx context.Context, client *juju.Client, event juju.Event, err error, stderr io.Writer) int {
+	message := fmt.Sprintf("%s: %v", event.Name, err)
+	if logErr := client.Log(ctx, juju.ErrorLevel, message); logErr != nil {
+		fmt.Fprintln(stderr, message)
+	}
+	if event.Kind == juju.Action && client.FailAction(ctx, err.Error()) == nil {
+		return 0
+	}
+	return 1
+}
