@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-3.0-only
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+// members lists what is copied into the charm as it is, from the current
+// folder. The program and manifest.yaml are made.
+var members = []string{"LICENSE", "README.md", "actions.yaml", "config.yaml", "icon.svg", "metadata.yaml"}
+
+// stage fills the folder with the content of the charm. Modes are set here:
+// those of a checkout depend on the umask of whoever made it.
+func stage(t target, program, folder string) error {
+	if err := build(t, program, filepath.Join(folder, "dispatch")); err != nil {
+		return err
+	}
+	for _, name := range members {
+		if err := copyFile(name, folder, 0o644); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(filepath.Join(folder, "hooks"), 0o755); err != nil {
+		return err
+	}
+	hooks, err := filepath.Glob("hooks/*")
+	if err != nil {
+		return err
+	}
+	for _, name := range hooks {
+		if err := copyFile(name, folder, 0o755); err != nil {
+			return err
+		}
+	}
+	return os.WriteFile(filepath.Join(folder, "manifest.yaml"), []byte(t.manifest()), 0o644)
+}
+
+// build compiles the program for the target. It is static, so that it runs on
+// every base, and carries no path, no build identifier and nothing of the
+// builder's environment, so that everyone's build has the same bytes.
+func build(t target, program, output string) error {
+	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -buildid=", "-o", output, program)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+t.goarch, "GOFLAGS=", "GOEXPERIMENT=", "GOFIPS140=off", "GOWORK=off")
+	if t.level != "" {
+		cmd.Env = append(cmd.Env, t.level)
+	}
+	text, err := cmd.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("cannot build %s: %w\n%s", program, err, text)
+	}
+	return os.Chmod(output, 0o755)
+}
+
+func copyFile(name, folder string, mode os.FileMode) error {
+	content, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	target := filepath.Join(folder, name)
+	if err := os.WriteFile(target, content, mode); err != nil {
+		return err
+	}
+	return os.Chmod(target, mode)
+}
