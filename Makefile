@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-3.0-only
+
+ARCH     := $(subst ppc64le,ppc64el,$(shell go env GOARCH))
+ARCHES   ?= $(ARCH)
+FUZZTIME ?= 1m
+VULN     := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+
+.PHONY: help build charm demo test check format vet staticcheck vulnerabilities tidy docs fuzz clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+build: ## compile every package
+	go build ./...
+
+charm: ## pack build/tls-authority_<arch>.charm; ARCHES="amd64 arm64 ppc64el s390x" for others
+	@go run ./cmd/packcharm --arch "$(ARCHES)"
+
+demo: ## deploy the charm in a simulated model and watch it issue certificates
+	@go run ./cmd/packcharm --arch $(ARCH)
+	@go run ./cmd/jujusim demo --charm build/tls-authority_$(ARCH).charm
+
+test: ## run the tests with the race detector; they pack the charm they drive
+	@go run ./cmd/testreport -race -timeout 300s ./...
+
+check: format vet staticcheck vulnerabilities tidy test ## everything that must pass before a change lands
+
+format:
+	@files=$$(gofmt -l .); test -z "$$files" || { echo "not formatted by gofmt: $$files"; false; }
+
+vet:
+	go vet ./...
+
+staticcheck:
+	go tool staticcheck ./...
+
+# A machine that cannot reach the database says so and goes on; findings fail.
+vulnerabilities:
+	@mkdir -p build
+	@go run $(VULN) ./... >build/govulncheck.txt 2>&1 || { grep -q 'fetching vulnerabilities' build/govulncheck.txt && echo "govulncheck: database not reachable, skipped"; } || { cat build/govulncheck.txt; false; }
+
+tidy:
+	go mod tidy -diff
+
+docs: ## write the documents that are generated from config.yaml and actions.yaml
+	@go test ./tests -run '^TestSourceDocumentsAreGenerated$$' -count=1 -update
+
+fuzz: ## run every fuzz target for FUZZTIME
+	@go test -list '^Fuzz' ./... | awk '/^Fuzz/ {t[n++] = $$1} /^ok/ {for (i = 0; i < n; i++) print $$2, t[i]; n = 0}' | while read -r p t; do go test -run '^$$' -fuzz "^$$t$$" -fuzztime $(FUZZTIME) "$$p" || exit 1; done
+
+clean: ## remove what was built
+	rm -rf build

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-3.0-only
+
+package tests
+
+import (
+	"archive/zip"
+	"debug/elf"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"sort"
+	"strings"
+	"testing"
+
+	jujucharm "github.com/juju/charm/v12"
+	"github.com/stretchr/testify/require"
+	"gopkg.in/yaml.v3"
+)
+
+// unitHooks are the hooks of a unit that an agent of Juju 3.3 or later calls.
+var unitHooks = []string{
+	"config-changed", "install", "leader-elected", "leader-settings-changed", "post-series-upgrade",
+	"pre-series-upgrade", "remove", "secret-changed", "secret-expired", "secret-remove", "secret-rotate", "start",
+	"stop", "update-status", "upgrade-charm",
+}
+
+// relationHooks are those of both endpoints; a peer relation is never broken.
+var relationHooks = []string{
+	"authority-relation-changed", "authority-relation-created", "authority-relation-departed",
+	"authority-relation-joined", "certificates-relation-broken", "certificates-relation-changed",
+	"certificates-relation-created", "certificates-relation-departed", "certificates-relation-joined",
+}
+
+// members returns the mode of every file and folder that the archive must have.
+func members() map[string]os.FileMode {
+	want := map[string]os.FileMode{
+		"./":            os.ModeDir | 0o755,
+		"LICENSE":       0o644,
+		"README.md":     0o644,
+		"actions.yaml":  0o644,
+		"config.yaml":   0o644,
+		"dispatch":      0o755,
+		"hooks/":        os.ModeDir | 0o755,
+		"icon.svg":      0o644,
+		"manifest.yaml": 0o644,
+		"metadata.yaml": 0o644,
+	}
+	for _, name := range append(append([]string{}, unitHooks...), relationHooks...) {
+		want["hooks/"+name] = 0o755
+	}
+	return want
+}
+
+func TestCharmHasExactlyTheseMembers(t *testing.T) {
+	t.Parallel()
+	archive, err := zip.OpenReader(charmPath(t))
+	require.NoError(t, err)
+	defer archive.Close()
+	modes := map[string]os.FileMode{}
+	for _, file := range archive.File {
+		require.NotContains(t, modes, file.Name, "twice in the archive")
+		modes[file.Name] = file.Mode()
+	}
+	require.Equal(t, members(), modes)
+}
+
+func TestCharmIsWhatJujuAccepts(t *testing.T) {
+	t.Parallel()
+	archive, err := jujucharm.ReadCharmArchive(charmPath(t))
+	require.NoError(t, err)
+	require.NoError(t, jujucharm.CheckMeta(archive))
+	require.Equal(t, jujucharm.FormatV2, jujucharm.MetaFormat(archive))
+
+	meta := archive.Meta()
+	require.Equal(t, "tls-authority", meta.Name)
+	require.Equal(t, "tls-certificates", meta.Provides["certificates"].Interface)
+	require.Equal(t, "tls-authority-peer", meta.Peers["authority"].Interface)
+	require.NotEmpty(t, archive.Config().Options)
+	for name, spec := range archive.Actions().ActionSpecs {
+		require.Equal(t, false, spec.Params["additionalProperties"], "action %s: Juju 3 accepts misspelt parameters otherwise", name)
+	}
+}
+
+func TestManifestNamesTheArchitectureOfTheProgram(t *testing.T) {
+	t.Parallel()
+	names := map[string]string{"amd64": "amd64", "arm64": "arm64", "ppc64le": "ppc64el", "s390x": "s390x"}
+	archive, err := jujucharm.ReadCharmArchive(charmPath(t))
+	require.NoError(t, err)
+	var channels []string
+	for _, base := range archive.Manifest().Bases {
+		require.Equal(t, []string{names[runtime.GOARCH]}, base.Architectures)
+		channels = append(channels, base.Name+"@"+base.Channel.Track)
+	}
+	require.Equal(t, []string{"ubuntu@22.04", "ubuntu@24.04"}, channels)
+	require.Contains(t, filepath.Base(charmPath(t)), "_"+names[runtime.GOARCH]+".charm")
+}
+
+func TestDispatchIsAStaticProgram(t *testing.T) {
+	t.Parallel()
+	program, err := elf.Open(filepath.Join(expand(t), "dispatch"))
+	require.NoError(t, err)
+	defer program.Close()
+	for _, segment := range program.Progs {
+		require.NotEqual(t, elf.PT_INTERP, segment.Type, "it needs a loader of the machine")
+	}
+	libraries, err := program.ImportedLibraries()
+	require.NoError(t, err)
+	require.Empty(t, libraries)
+}
+
+func TestHooksRunTheProgram(t *testing.T) {
+	t.Parallel()
+	folder := expand(t)
+	signpost := "#!/bin/sh\necho \"$JUJU_DISPATCH_PATH in $PWD\"\n"
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "dispatch"), []byte(signpost), 0o755))
+	elsewhere := t.TempDir()
+	hooks, err := filepath.Glob(filepath.Join(folder, "hooks", "*"))
+	require.NoError(t, err)
+	require.Len(t, hooks, len(unitHooks)+len(relationHooks))
+	for _, hook := range hooks {
+		name := filepath.Base(hook)
+		cmd := exec.Command(hook)
+		cmd.Dir = elsewhere
+		cmd.Env = []string{"JUJU_DISPATCH_PATH=hooks/" + name, "PATH=/usr/bin:/bin"}
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, "%s", out)
+		require.Equal(t, "hooks/"+name+" in "+elsewhere+"\n", string(out))
+	}
+}
+
+func TestCharmIsTheSameWhereverItIsBuilt(t *testing.T) {
+	t.Parallel()
+	files, err := sources(root)
+	require.NoError(t, err)
+	elsewhere := filepath.Join(t.TempDir(), "another checkout")
+	for name, content := range files {
+		path := filepath.Join(elsewhere, name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		require.NoError(t, os.WriteFile(path, content, 0o600)) // other modes, other times
+	}
+	second, err := packFrom(elsewhere, t.TempDir())
+	require.NoError(t, err)
+
+	want, err := os.ReadFile(charmPath(t))
+	require.NoError(t, err)
+	got, err := os.ReadFile(second)
+	require.NoError(t, err)
+	require.True(t, string(want) == string(got), "two builds of the same source differ")
+}
+
+func TestSourceCharmcraftBuildsOnlyTheProgram(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join(root, "charmcraft.yaml"))
+	require.NoError(t, err)
+	var project map[string]any
+	require.NoError(t, yaml.Unmarshal(text, &project))
+	for _, section := range []string{"name", "title", "summary", "description", "config", "actions", "links", "assumes", "provides", "requires", "peers"} {
+		require.NotContains(t, project, section, "charmcraft refuses or ignores what another file defines")
+	}
+	require.Equal(t, "charm", project["type"])
+	require.Equal(t, map[string]any{"amd64": nil, "arm64": nil, "ppc64el": nil, "s390x": nil}, project["platforms"])
+
+	var parts struct {
+		Parts map[string]struct {
+			Plugin    string
+			Subfolder string `yaml:"source-subdir"`
+			Organize  map[string]string
+			Stage     []string
+		}
+	}
+	require.NoError(t, yaml.Unmarshal(text, &parts))
+	var staged []string
+	for name, part := range parts.Parts {
+		staged = append(staged, part.Stage...)
+		if part.Plugin != "go" {
+			require.Equal(t, "dump", part.Plugin, "part %s", name)
+			continue
+		}
+		require.Equal(t, "cmd/tls-authority", part.Subfolder, "the plugin installs every program below that folder")
+		require.Equal(t, map[string]string{"bin/tls-authority": "dispatch"}, part.Organize)
+	}
+	require.ElementsMatch(t, []string{"dispatch", "hooks", "LICENSE", "README.md", "icon.svg"}, staged,
+		"the other members are written by charmcraft itself")
+}
+
+func TestCharmcraftPacksTheSameMembers(t *testing.T) {
+	t.Parallel()
+	charmcraft, err := exec.LookPath("charmcraft")
+	if err != nil {
+		t.Skip("charmcraft is not installed: what it packs is NOT compared with what make charm packs")
+	}
+	files, err := sources(root)
+	require.NoError(t, err)
+	project, out := t.TempDir(), t.TempDir()
+	for name, content := range files {
+		path := filepath.Join(project, name)
+		mode := os.FileMode(0o644)
+		if strings.HasPrefix(name, "hooks/") {
+			mode = 0o755
+		}
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		require.NoError(t, os.WriteFile(path, content, mode))
+	}
+	cmd := exec.Command(charmcraft, "pack", "--destructive-mode", "--project-dir", project, "--output", out)
+	text, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", text)
+	archives, err := filepath.Glob(filepath.Join(out, "*.charm"))
+	require.NoError(t, err)
+	require.Len(t, archives, 1)
+	require.Equal(t, executables(t, charmPath(t)), executables(t, archives[0]))
+}
+
+// executables tells for every file of the archive whether it may be run, in
+// the form "name" or "name*" and in order. Folders are left out: it is a
+// matter of taste whether an archive names them.
+func executables(t *testing.T, path string) []string {
+	t.Helper()
+	archive, err := zip.OpenReader(path)
+	require.NoError(t, err)
+	defer archive.Close()
+	var names []string
+	for _, file := range archive.File {
+		switch {
+		case file.Mode().IsDir():
+		case file.Mode()&0o100 != 0:
+			names = append(names, file.Name+"*")
+		default:
+			names = append(names, file.Name)
+		}
+	}
+	sort.Strings(names)
+	return names
+}
+
+// expand unpacks the charm as an agent does and returns the folder.
+func expand(t *testing.T) string {
+	t.Helper()
+	archive, err := jujucharm.ReadCharmArchive(charmPath(t))
+	require.NoError(t, err)
+	folder := t.TempDir()
+	require.NoError(t, archive.ExpandTo(folder))
+	return folder
+}
