@@ -67,9 +67,7 @@ func (m *Model) Deploy(charmPath, application string, units int) error {
 	app.config = archive.Config().DefaultSettings()
 	app.leaderSettings = map[string]string{}
 	app.leaderSettingsVersion = 1
-	for _, name := range slices.Sorted(maps.Keys(archive.Meta().Peers)) {
-		m.addRelation(endpoint{application: application, name: name, role: charm.RolePeer, face: archive.Meta().Peers[name].Interface})
-	}
+	m.addPeerRelations(app)
 	for range units {
 		_, err = m.addUnit(app)
 		if err != nil {
@@ -95,7 +93,8 @@ func readArchive(path string) (*charm.CharmArchive, error) {
 }
 
 // Refresh replaces an application's charm, as juju refresh does: every unit
-// gets upgrade-charm and config-changed.
+// gets upgrade-charm and config-changed. Files of the old archive go, files
+// that the charm made stay.
 func (m *Model) Refresh(application, charmPath string) error {
 	archive, err := readArchive(charmPath)
 	if err != nil {
@@ -107,22 +106,36 @@ func (m *Model) Refresh(application, charmPath string) error {
 	if app == nil || app.charm == nil {
 		return fmt.Errorf("no charmed application %q in the model", application)
 	}
+	old, err := app.charm.ArchiveMembers()
+	if err != nil {
+		return fmt.Errorf("cannot refresh %q: %w", application, err)
+	}
 	app.charm = archive
 	settings := archive.Config().DefaultSettings()
 	maps.Copy(settings, archive.Config().FilterSettings(app.config))
 	app.config = settings
+	m.addPeerRelations(app)
 	for _, u := range app.units {
-		err = os.RemoveAll(u.charmDirectory)
-		if err != nil {
-			return err
+		for _, name := range old.Values() {
+			_ = os.Remove(filepath.Join(u.charmDirectory, name)) // folders stay when they hold the charm's own files
 		}
 		err = archive.ExpandTo(u.charmDirectory)
 		if err != nil {
-			return err
+			return fmt.Errorf("cannot expand the charm of unit %q: %w", u.name, err)
 		}
 		u.queue = append(u.queue, "upgrade-charm")
 	}
 	return nil
+}
+
+func (m *Model) addPeerRelations(app *application) {
+	peers := app.charm.Meta().Peers
+	for _, name := range slices.Sorted(maps.Keys(peers)) {
+		side := endpoint{application: app.name, name: name, role: charm.RolePeer, face: peers[name].Interface}
+		if m.checkNew(side) == nil {
+			m.addRelation(side)
+		}
+	}
 }
 
 // AddStandIn adds an application without a charm. The applications of another

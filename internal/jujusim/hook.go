@@ -20,9 +20,11 @@ import (
 // hookLimit ends Settle when the charm never comes to rest.
 const hookLimit = 1000
 
-// outputWait is how long the agent waits for output after the program ended
-// (internal/worker/common/charmrunner/logger.go).
-const outputWait = 100 * time.Millisecond
+// outputWait is how long output is awaited after the program has ended, when a
+// child of it holds the pipe. The agent waits 100 ms and drops the rest
+// (internal/worker/common/charmrunner/logger.go); a busy machine would lose
+// lines by that which a test looks for.
+const outputWait = 2 * time.Second
 
 // logTail is how many lines of a failed hook its error shows.
 const logTail = 20

@@ -223,7 +223,7 @@ func parseSettings(text []byte) (map[string]string, error) {
 }
 
 // isPlainJSON tells whether JSON and YAML must agree on a text: an object in
-// printable ASCII without the escapes of surrogates, which YAML refuses.
+// printable ASCII without the escapes that YAML refuses: surrogates and "\/".
 func isPlainJSON(text []byte) bool {
 	text = bytes.TrimSpace(text)
 	for _, c := range text {
@@ -231,5 +231,10 @@ func isPlainJSON(text []byte) bool {
 			return false
 		}
 	}
-	return bytes.HasPrefix(text, []byte("{")) && !bytes.Contains(text, []byte(`\ud`)) && !bytes.Contains(text, []byte(`\uD`))
+	for _, escape := range []string{`\ud`, `\uD`, `\/`} {
+		if bytes.Contains(text, []byte(escape)) {
+			return false
+		}
+	}
+	return bytes.HasPrefix(text, []byte("{"))
 }

@@ -233,3 +233,20 @@ func TestCloseRemovesItsFiles(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{keep}, left)
 }
+
+func TestRefreshKeepsTheCharmsOwnFiles(t *testing.T) {
+	t.Parallel()
+	m := newProcess(t, jujusim.Options{}, "echo mine > made-by-charm")
+	require.NoError(t, m.Settle())
+	folder := filepath.Join(m.Directory(), "agents", "unit-goca-0", "charm")
+	before, err := os.Stat(filepath.Join(folder, "dispatch"))
+	require.NoError(t, err)
+	require.NoError(t, m.Refresh("goca", packCharm(t, "")))
+	require.NoFileExists(t, filepath.Join(folder, "dispatch"))
+	require.FileExists(t, filepath.Join(folder, "made-by-charm"))
+	require.NoError(t, m.Settle())
+	require.NoError(t, m.Refresh("goca", packCharm(t, "#!/bin/sh\n")))
+	after, err := os.Stat(filepath.Join(folder, "dispatch"))
+	require.NoError(t, err)
+	require.False(t, os.SameFile(before, after))
+}

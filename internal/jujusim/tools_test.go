@@ -250,10 +250,10 @@ func TestPlainJSONReadsAsYAML(t *testing.T) {
 	w := newWorld(t, jujusim.Options{})
 	w.deploy(1)
 	texts := []string{
-		`{"a":"1","b":"x\ny\t\"\\\/\u003c"}`, `{"a":1,"b":true,"c":null,"d":1.50}`, `{a: b}`, "a: b\nc: |\n  d\n", `{"a":"é","b":"😀"}`, ` {"a" : "b" } `, ``, `{}`,
+		`{"a":"1","b":"x\ny\t\"\\\u003c"}`, `{"a":1,"b":true,"c":null,"d":1.50}`, `{a: b}`, "a: b\nc: |\n  d\n", `{"a":"é","b":"😀"}`, ` {"a" : "b" } `, ``, `{}`,
 	}
 	wants := []map[string]string{
-		{"a": "1", "b": "x\ny\t\"\\/<"}, {"a": "1", "b": "true", "d": "1.50"}, {"a": "b"}, {"a": "b", "c": "d\n"}, {"a": "é", "b": "😀"}, {"a": "b"}, {}, {},
+		{"a": "1", "b": "x\ny\t\"\\<"}, {"a": "1", "b": "true", "d": "1.50"}, {"a": "b"}, {"a": "b", "c": "d\n"}, {"a": "é", "b": "😀"}, {"a": "b"}, {}, {},
 	}
 	for i, text := range texts {
 		w.during("goca/0", func(h *hook) {
