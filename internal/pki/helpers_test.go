@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -273,6 +274,11 @@ func openssl(t *testing.T, folder string, args ...string) (string, error) {
 	command.Dir = folder
 	output, err := command.CombinedOutput()
 	return string(output), err
+}
+
+// unixTime is what openssl takes for a time.
+func unixTime(at time.Time) string {
+	return strconv.FormatInt(at.Unix(), 10)
 }
 
 func writeFile(t *testing.T, folder, name, content string) {

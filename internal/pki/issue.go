@@ -3,7 +3,6 @@
 package pki
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/rand"
 	"crypto/x509"
@@ -76,11 +75,12 @@ func (i *Issuer) Certificate() *x509.Certificate {
 	return i.certificate
 }
 
-// Issue signs t for public. It refuses, as ErrBadRequest, what no leaf may
-// say: unknown or weak keys, the issuer's own key or subject, names that are
-// not canonical, more than 250 of them or none beside an empty subject, and
-// names that the issuer's name constraints exclude. The result has been
-// verified; any other error means that it is not what t says.
+// Issue signs t for public. It refuses, as ErrBadRequest, what no certificate
+// below it may say: unknown or weak keys, the issuer's own key or subject,
+// names that are not canonical, more than 250 of them or none beside an empty
+// subject, names that the issuer's name constraints exclude, and a SubCA that
+// its path length forbids. The result has been verified; any other error means
+// that it is not what t says.
 func (i *Issuer) Issue(t Template, public crypto.PublicKey) (*x509.Certificate, error) {
 	cert, err := i.issue(t, public)
 	if err != nil {
@@ -94,15 +94,17 @@ func (i *Issuer) issue(t Template, public crypto.PublicKey) (*x509.Certificate, 
 	if err != nil {
 		return nil, err
 	}
-	err = checkSubjectKey(public)
+	err = t.checkKey(public)
 	switch {
 	case err != nil:
 		return nil, err
 	case t.Profile == Root:
 		return nil, refusal("a root issues itself")
+	case t.Profile == SubCA && !mayHaveAuthorities(i.certificate):
+		return nil, refusal("the issuer's path length allows no authority below it")
 	case SamePublicKey(public, i.certificate.PublicKey):
 		return nil, refusal("public key is the issuer's own")
-	case sameName(subject, i.certificate.RawSubject):
+	case SameName(subject, i.certificate.RawSubject):
 		return nil, refusal("subject is the issuer's own")
 	}
 	cert, err := t.sign(i.certificate, public, i.key)
@@ -111,28 +113,6 @@ func (i *Issuer) issue(t Template, public crypto.PublicKey) (*x509.Certificate, 
 		return nil, refusal("the issuer's name constraints exclude a requested name")
 	}
 	return cert, err
-}
-
-// Renew makes the issuer's root again for another validity, with the same
-// subject, key and key identifier: certificates below it and those who trust
-// it notice nothing. Only a self-signed certificate without name constraints,
-// which would be lost, can be renewed.
-func (i *Issuer) Renew(v Validity) (*x509.Certificate, error) {
-	old := i.certificate
-	if !bytes.Equal(old.RawSubject, old.RawIssuer) {
-		return nil, errors.New("cannot renew root: it is not self-signed")
-	}
-	for _, extension := range old.Extensions {
-		if extension.Id.String() == oidNameConstraints {
-			return nil, errors.New("cannot renew root: it has name constraints")
-		}
-	}
-	t := Template{Profile: Root, Subject: Subject{Raw: old.RawSubject}, Validity: v}
-	cert, err := t.sign(old, i.key.Public(), i.key)
-	if err != nil {
-		return nil, fmt.Errorf("cannot renew root: %w", err)
-	}
-	return cert, nil
 }
 
 // sign signs the template for public, reads the result back and checks it.
@@ -161,6 +141,13 @@ func (t Template) sign(issuer *x509.Certificate, public crypto.PublicKey, key Pr
 		return nil, err
 	}
 	return cert, nil
+}
+
+// mayHaveAuthorities reads the path length, which no verification of ours
+// would notice: it limits what stands between the issuer and a leaf, and a
+// SubCA that is verified by itself stands at the end (RFC 5280 section 4.2.1.9).
+func mayHaveAuthorities(issuer *x509.Certificate) bool {
+	return issuer.MaxPathLen != 0
 }
 
 // prepare writes t as crypto/x509 wants it. The authority key identifier is
@@ -192,11 +179,14 @@ func (t Template) prepare(issuer *x509.Certificate, public crypto.PublicKey) (*x
 		KeyUsage:              t.keyUsage(public),
 		ExtKeyUsage:           t.usages(),
 		BasicConstraintsValid: true,
-		IsCA:                  t.Profile == Root,
+		IsCA:                  t.isAuthority(),
+		MaxPathLen:            t.pathLength(),
+		MaxPathLenZero:        t.pathLength() == 0,
 		SubjectKeyId:          id,
 		DNSNames:              names.DNS,
 		EmailAddresses:        names.Email,
 	}
+	t.Constraints.apply(template)
 	for _, address := range names.IP {
 		template.IPAddresses = append(template.IPAddresses, address.AsSlice())
 	}

@@ -17,7 +17,6 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -175,7 +174,7 @@ func TestIssue(t *testing.T) {
 // every profile, and that a client's certificate is no server's.
 func TestOpenSSLAcceptsWhatWeIssue(t *testing.T) {
 	t.Parallel()
-	at := strconv.FormatInt(now.Unix(), 10)
+	at := unixTime(now)
 	for _, kind := range caTypes {
 		t.Run(string(kind), func(t *testing.T) {
 			t.Parallel()
@@ -493,58 +492,4 @@ func TestIssueBelowUsageThatForbidsIt(t *testing.T) {
 	_, err = issuer.Issue(leafTemplate(pki.Server), newECDSA(t, elliptic.P256()).Public())
 	require.ErrorContains(t, err, "incompatible key usage")
 	require.NotErrorIs(t, err, pki.ErrBadRequest)
-}
-
-func TestRenew(t *testing.T) {
-	t.Parallel()
-	later := pki.NewValidity(now.Add(9*365*24*time.Hour), 10*365*24*time.Hour)
-	foreign := foreignCA(t, rsa2048(), func(c *x509.Certificate) {
-		c.Subject = pkix.Name{CommonName: strings.Repeat("Long ", 20), Country: []string{"Nowhere"}}
-	})
-	own := newIssuer(t, ecdsaP256()).Certificate()
-	for title, c := range map[string]struct {
-		cert *x509.Certificate
-		key  pki.PrivateKey
-	}{"a root of ours": {own, ecdsaP256()}, "an imported root": {foreign, rsa2048()}} {
-		t.Run(title, func(t *testing.T) {
-			t.Parallel()
-			issuer, err := pki.NewIssuer(c.cert, c.key)
-			require.NoError(t, err)
-			leaf, err := issuer.Issue(leafTemplate(pki.Server), newECDSA(t, elliptic.P256()).Public())
-			require.NoError(t, err)
-			renewed, err := issuer.Renew(later)
-			require.NoError(t, err)
-
-			require.Equal(t, c.cert.RawSubject, renewed.RawSubject)
-			require.Equal(t, c.cert.SubjectKeyId, renewed.SubjectKeyId)
-			require.Equal(t, c.cert.RawSubjectPublicKeyInfo, renewed.RawSubjectPublicKeyInfo)
-			require.NotEqual(t, c.cert.SerialNumber, renewed.SerialNumber)
-			require.Equal(t, later, pki.ValidityOf(renewed))
-			template := pki.Template{Profile: pki.Root, Subject: pki.Subject{Raw: c.cert.RawSubject}, Validity: later}
-			require.NoError(t, pki.CheckProfile(renewed, c.cert, template))
-
-			folder := t.TempDir()
-			writeFile(t, folder, "new.pem", pki.EncodeCertificatePEM(renewed.Raw))
-			writeFile(t, folder, "leaf.pem", pki.EncodeCertificatePEM(leaf.Raw))
-			output, err := openssl(t, folder, "verify", "-no_check_time", "-x509_strict", "-CAfile", "new.pem", "leaf.pem")
-			require.NoError(t, err, output)
-		})
-	}
-
-	t.Run("refuses an intermediate", func(t *testing.T) {
-		t.Parallel()
-		template := foreignCA(t, ecdsaP384(), func(*x509.Certificate) {})
-		der, err := x509.CreateCertificate(rand.Reader, template, own, ecdsaP384().Public(), signerOf(t, ecdsaP256()))
-		require.NoError(t, err)
-		cert, err := pki.ParseCertificateDER(der)
-		require.NoError(t, err)
-		issuer, err := pki.NewIssuer(cert, ecdsaP384())
-		require.NoError(t, err)
-		_, err = issuer.Renew(later)
-		require.EqualError(t, err, "cannot renew root: it is not self-signed")
-
-		leaf, err := issuer.Issue(leafTemplate(pki.Leaf), newECDSA(t, elliptic.P256()).Public())
-		require.NoError(t, err, "but it issues leaves")
-		require.NoError(t, pki.CheckProfile(leaf, cert, leafTemplate(pki.Leaf)))
-	})
 }

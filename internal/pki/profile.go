@@ -6,6 +6,7 @@ import (
 	"crypto"
 	"crypto/rsa"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -33,6 +34,10 @@ const (
 	Client
 	// Leaf is what a certificate request asks for.
 	Leaf
+	// SubCA is an authority of somebody else below ours. Its path length of 0
+	// lets it sign leaves and no further authority; it has no usages, because
+	// verifiers would hold its leaves to them, and no alternative names.
+	SubCA
 )
 
 func (p Profile) String() string {
@@ -45,6 +50,8 @@ func (p Profile) String() string {
 		return "client"
 	case Leaf:
 		return "leaf"
+	case SubCA:
+		return "subordinate CA"
 	}
 	return fmt.Sprintf("profile(%d)", int(p))
 }
@@ -54,16 +61,32 @@ func (p Profile) String() string {
 type Template struct {
 	Profile  Profile
 	Subject  Subject
-	Names    Names // none in a Root
+	Names    Names // none in a Root or SubCA
 	Usage    Usage // of a Leaf only; the other profiles have theirs
 	Validity Validity
+	// Constraints are for a SubCA only. Nil and empty ones are none.
+	Constraints *NameConstraints
+}
+
+// isAuthority tells whether the certificate may sign others.
+func (t Template) isAuthority() bool {
+	return t.Profile == Root || t.Profile == SubCA
+}
+
+// pathLength is how many authorities may stand between this one and a leaf;
+// -1 is no limit, or no authority.
+func (t Template) pathLength() int {
+	if t.Profile == SubCA {
+		return 0
+	}
+	return -1
 }
 
 // usages lists the extended key usages in the order they are written.
 func (t Template) usages() []x509.ExtKeyUsage {
 	usage := t.Usage
 	switch t.Profile {
-	case Root:
+	case Root, SubCA:
 		return nil
 	case Server:
 		usage = ServerAuth | ClientAuth
@@ -83,7 +106,7 @@ func (t Template) usages() []x509.ExtKeyUsage {
 // keyUsage follows RFC 5280 section 4.2.1.3 and RFC 8813: only RSA keys
 // encipher keys, and only those of servers have to.
 func (t Template) keyUsage(public crypto.PublicKey) x509.KeyUsage {
-	if t.Profile == Root {
+	if t.isAuthority() {
 		return x509.KeyUsageCertSign | x509.KeyUsageCRLSign
 	}
 	_, isRSA := public.(*rsa.PublicKey)
@@ -94,19 +117,22 @@ func (t Template) keyUsage(public crypto.PublicKey) x509.KeyUsage {
 }
 
 // check refuses, as ErrBadRequest, what no certificate of ours may say, and
-// returns the subject encoded. A validity that cannot be is our own fault.
+// returns the subject encoded. A validity or name constraints that cannot be
+// are our own fault.
 func (t Template) check() (subject []byte, err error) {
 	subject, err = t.Subject.Encode()
 	if err != nil {
 		return nil, err
 	}
 	switch {
-	case t.Profile < Root || t.Profile > Leaf:
+	case t.Profile < Root || t.Profile > SubCA:
 		return nil, refusal("unknown " + t.Profile.String())
 	case t.Profile == Leaf && (t.Usage == 0 || t.Usage > ServerAuth|ClientAuth):
 		return nil, refusal("usage is neither server nor client")
-	case t.Profile == Root && (t.Names.Len() > 0 || namesNobody(subject)):
-		return nil, refusal("a root has a subject and no alternative names")
+	case t.isAuthority() && (t.Names.Len() > 0 || namesNobody(subject)):
+		return nil, refusal("a " + t.Profile.String() + " has a subject and no alternative names")
+	case t.Profile != SubCA && !t.Constraints.isEmpty():
+		return nil, errors.New("name constraints are not for a " + t.Profile.String())
 	}
 	_, err = NamesFromTexts(t.Names.Texts())
 	if err != nil {
@@ -116,7 +142,25 @@ func (t Template) check() (subject []byte, err error) {
 	if err != nil {
 		return nil, err
 	}
+	err = t.Constraints.check()
+	if err != nil {
+		return nil, err
+	}
 	return subject, t.Validity.check()
+}
+
+// checkKey refuses, as ErrBadRequest, keys that the profile does not allow:
+// verifiers accept fewer kinds of an authority than of a leaf.
+func (t Template) checkKey(public crypto.PublicKey) error {
+	err := checkSubjectKey(public)
+	if err != nil || !t.isAuthority() {
+		return err
+	}
+	_, err = signatureAlgorithm(public)
+	if err != nil {
+		return refusal(err.Error())
+	}
+	return nil
 }
 
 // checkIdentity refuses certificates that would name nobody. One whose only

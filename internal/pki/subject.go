@@ -196,10 +196,10 @@ func namesNobody(der []byte) bool {
 	return err == nil && !slices.ContainsFunc(attributes, func(a attribute) bool { return len(a.Value.Bytes) > 0 })
 }
 
-// sameName compares names as RFC 5280 section 7.1 wants: case, repeated
+// SameName compares names as RFC 5280 section 7.1 wants: case, repeated
 // spaces and the type of a text make no difference. A leaf with the name of
 // its issuer would be taken for self-issued.
-func sameName(a, b []byte) bool {
+func SameName(a, b []byte) bool {
 	left, errLeft := parseName(a)
 	right, errRight := parseName(b)
 	if errLeft != nil || errRight != nil {

@@ -37,7 +37,7 @@ func CheckProfile(cert, issuer *x509.Certificate, t Template) error {
 	}
 	want, err := t.prepare(model, cert.PublicKey)
 	if err == nil {
-		err = checkFields(cert, issuer, want)
+		err = checkFields(cert, issuer, want, t)
 	}
 	if err == nil {
 		err = checkExtensions(cert, issuer, t)
@@ -51,7 +51,8 @@ func CheckProfile(cert, issuer *x509.Certificate, t Template) error {
 	return nil
 }
 
-func checkFields(cert, issuer, want *x509.Certificate) error {
+func checkFields(cert, issuer, want *x509.Certificate, t Template) error {
+	isRoot := t.Profile == Root
 	serial := cert.SerialNumber.Bytes()
 	for _, property := range []struct {
 		name string
@@ -63,56 +64,53 @@ func checkFields(cert, issuer, want *x509.Certificate) error {
 		{"issuer", bytes.Equal(cert.RawIssuer, issuer.RawSubject)},
 		{"subject", bytes.Equal(cert.RawSubject, want.RawSubject)},
 		{"validity", ValidityOf(cert) == ValidityOf(want)},
-		{"validity within the issuer's", want.IsCA || ValidityOf(issuer).contains(ValidityOf(cert))},
-		{"public key", want.IsCA == SamePublicKey(cert.PublicKey, issuer.PublicKey)},
+		{"validity within the issuer's", isRoot || ValidityOf(issuer).contains(ValidityOf(cert))},
+		{"public key", isRoot == SamePublicKey(cert.PublicKey, issuer.PublicKey)},
 		{"key usage", cert.KeyUsage == want.KeyUsage},
 		{"extended key usage", slices.Equal(cert.ExtKeyUsage, want.ExtKeyUsage) && len(cert.UnknownExtKeyUsage) == 0},
-		{"basic constraints", cert.BasicConstraintsValid && cert.IsCA == want.IsCA && cert.MaxPathLen == -1},
+		{"basic constraints", cert.BasicConstraintsValid && cert.IsCA == want.IsCA && cert.MaxPathLen == want.MaxPathLen},
+		{"path length of the issuer", t.Profile != SubCA || mayHaveAuthorities(issuer)},
 		{"subject key identifier", bytes.Equal(cert.SubjectKeyId, want.SubjectKeyId)},
 	} {
 		if !property.good {
 			return errors.New("wrong " + property.name)
 		}
 	}
-	return checkSubjectKey(cert.PublicKey)
+	return t.checkKey(cert.PublicKey)
 }
 
 // checkExtensions wants exactly the extensions of the profile, in the order
-// in which crypto/x509 writes them, and compares those that it reads only in
-// part.
+// in which crypto/x509 writes them, and compares the bytes of those that it
+// reads only in part.
 func checkExtensions(cert, issuer *x509.Certificate, t Template) error {
+	values, err := t.extensionValues(issuer)
+	if err != nil {
+		return err
+	}
 	type extension struct {
 		oid      string
 		critical bool
 	}
-	want := []extension{
-		{oidKeyUsage, true}, {oidExtKeyUsage, false}, {oidBasicConstraints, true},
-		{oidSubjectKeyID, false}, {oidAuthorityKeyID, false},
+	want := []extension{{oidKeyUsage, true}}
+	if !t.isAuthority() {
+		want = append(want, extension{oidExtKeyUsage, false})
 	}
-	if t.Profile == Root {
-		want = []extension{{oidKeyUsage, true}, {oidBasicConstraints, true}, {oidSubjectKeyID, false}}
-	}
-	names, err := subjectAltName(t.Names.Union(Names{}))
-	if err != nil {
-		return err
+	want = append(want, extension{oidBasicConstraints, true}, extension{oidSubjectKeyID, false})
+	if t.Profile != Root {
+		want = append(want, extension{oidAuthorityKeyID, false})
 	}
 	if t.Names.Len() > 0 {
 		want = append(want, extension{oidSubjectAltName, isEmptyName(cert.RawSubject)})
 	}
-	// The key identifier alone: issuer and serial number would pin one
-	// certificate of the issuer and break when it is renewed.
-	authority, err := asn1.Marshal(struct {
-		KeyID []byte `asn1:"tag:0"`
-	}{issuer.SubjectKeyId})
-	if err != nil {
-		return err
+	if !t.Constraints.isEmpty() {
+		want = append(want, extension{oidNameConstraints, true})
 	}
 
 	var got []extension
 	for _, e := range cert.Extensions {
 		oid := e.Id.String()
-		if oid == oidSubjectAltName && !bytes.Equal(e.Value, names) ||
-			oid == oidAuthorityKeyID && !bytes.Equal(e.Value, authority) {
+		value, known := values[oid]
+		if known && !bytes.Equal(e.Value, value) {
 			return fmt.Errorf("extension %s is another", oid)
 		}
 		got = append(got, extension{oid, e.Critical})
@@ -121,6 +119,28 @@ func checkExtensions(cert, issuer *x509.Certificate, t Template) error {
 		return fmt.Errorf("extensions are %v: want %v", got, want)
 	}
 	return nil
+}
+
+// extensionValues encodes, by object identifier, the extensions that differ
+// from certificate to certificate.
+func (t Template) extensionValues(issuer *x509.Certificate) (map[string][]byte, error) {
+	names, err := subjectAltName(t.Names.Union(Names{}))
+	if err != nil {
+		return nil, err
+	}
+	// The key identifier alone: issuer and serial number would pin one
+	// certificate of the issuer and break when it is renewed.
+	authority, err := asn1.Marshal(struct {
+		KeyID []byte `asn1:"tag:0"`
+	}{issuer.SubjectKeyId})
+	if err != nil {
+		return nil, err
+	}
+	values := map[string][]byte{oidSubjectAltName: names, oidAuthorityKeyID: authority}
+	if !t.Constraints.isEmpty() {
+		values[oidNameConstraints], err = t.Constraints.encode()
+	}
+	return values, err
 }
 
 // verify verifies the signature as any client would. Two verifications cover
@@ -132,6 +152,9 @@ func verify(cert, issuer *x509.Certificate, t Template) error {
 	roots := x509.NewCertPool()
 	roots.AddCert(issuer)
 	usages := t.usages()
+	if t.Profile == SubCA {
+		usages = []x509.ExtKeyUsage{x509.ExtKeyUsageAny} // x509.Verify takes none for serverAuth
+	}
 	for n, at := range []time.Time{cert.NotBefore, cert.NotAfter} {
 		_, err := cert.Verify(x509.VerifyOptions{
 			Roots:       roots,

@@ -28,6 +28,30 @@ type forgery struct {
 	signer           crypto.Signer
 }
 
+// edit changes one extension, identified by the last arc of its identifier,
+// and leaves all others as and where they are. A new one comes last.
+func (f forgery) edit(t *testing.T, last int, change func(*pkix.Extension)) {
+	t.Helper()
+	id := asn1.ObjectIdentifier{2, 5, 29, last}
+	list := f.sign(t).Extensions
+	n := slices.IndexFunc(list, func(e pkix.Extension) bool { return e.Id.Equal(id) })
+	if n < 0 {
+		n, list = len(list), append(list, pkix.Extension{Id: id, Value: []byte{5, 0}})
+	}
+	change(&list[n])
+	f.template.ExtraExtensions = list
+}
+
+func (f forgery) setValue(t *testing.T, last int, value ...byte) {
+	t.Helper()
+	f.edit(t, last, func(e *pkix.Extension) { e.Value = value })
+}
+
+func (f forgery) flipCritical(t *testing.T, last int) {
+	t.Helper()
+	f.edit(t, last, func(e *pkix.Extension) { e.Critical = !e.Critical })
+}
+
 func (f forgery) sign(t *testing.T) *x509.Certificate {
 	t.Helper()
 	der, err := x509.CreateCertificate(rand.Reader, f.template, f.parent, f.public, f.signer)
@@ -65,19 +89,6 @@ func TestCheckProfileNoticesEveryChange(t *testing.T) {
 		}
 		return forgery{template, template, ecdsaP256().Public(), issuerKey}
 	}
-	extra := func(f *forgery, last int, critical bool, value ...byte) {
-		id := asn1.ObjectIdentifier{2, 5, 29, last}
-		f.template.ExtraExtensions = append(f.template.ExtraExtensions, pkix.Extension{Id: id, Critical: critical, Value: value})
-	}
-	original := func(last int) []byte {
-		for _, e := range genuine.Extensions {
-			if e.Id.Equal(asn1.ObjectIdentifier{2, 5, 29, last}) {
-				return e.Value
-			}
-		}
-		return nil
-	}
-
 	require.NoError(t, pki.CheckProfile(leaf().sign(t), issuer, leafTemplate(pki.Server)))
 	forgedRoot := root().sign(t)
 	require.NoError(t, pki.CheckProfile(forgedRoot, forgedRoot, rootTemplate()))
@@ -85,29 +96,26 @@ func TestCheckProfileNoticesEveryChange(t *testing.T) {
 	policy, err := x509.ParseOID("1.2.3")
 	require.NoError(t, err)
 	changes := map[string]func(*forgery){
-		"a short serial":        func(f *forgery) { f.template.SerialNumber = big.NewInt(1) },
-		"a serial of 17 octets": func(f *forgery) { f.template.SerialNumber = new(big.Int).Lsh(f.template.SerialNumber, 1) },
-		"a serial of 20 octets": func(f *forgery) { f.template.SerialNumber = new(big.Int).Lsh(f.template.SerialNumber, 32) },
-		"serial zero":           func(f *forgery) { f.template.SerialNumber = big.NewInt(0) },
-		"a later start":         func(f *forgery) { f.template.NotBefore = f.template.NotBefore.Add(time.Second) },
-		"a later end":           func(f *forgery) { f.template.NotAfter = f.template.NotAfter.Add(time.Second) },
-		"an earlier end":        func(f *forgery) { f.template.NotAfter = f.template.NotAfter.Add(-time.Second) },
-		"no key usage":          func(f *forgery) { f.template.KeyUsage = 0 },
-		"more key usage":        func(f *forgery) { f.template.KeyUsage |= x509.KeyUsageKeyAgreement },
-		"a key usage that is not critical": func(f *forgery) {
-			extra(f, 15, false, 3, 2, 7, 0x80)
-		},
-		"no basic constraints":      func(f *forgery) { f.template.BasicConstraintsValid = false },
-		"a path length":             func(f *forgery) { extra(f, 19, true, 0x30, 6, 1, 1, 0xff, 2, 1, 0) },
-		"lenient basic constraints": func(f *forgery) { extra(f, 19, false, 0x30, 0) },
-		"no subject key id":         func(f *forgery) { f.template.IsCA, f.template.SubjectKeyId = false, nil },
-		"another subject key id":    func(f *forgery) { f.template.SubjectKeyId = make([]byte, 20) },
-		"another extension":         func(f *forgery) { f.template.OCSPServer = []string{"http://a"} },
-		"a crl distribution point":  func(f *forgery) { f.template.CRLDistributionPoints = []string{"http://a"} },
-		"a policy":                  func(f *forgery) { f.template.Policies = []x509.OID{policy} },
-		"name constraints":          func(f *forgery) { f.template.PermittedDNSDomains = []string{"example"} },
-		"an unknown extension":      func(f *forgery) { extra(f, 99, false, 5, 0) },
-		"a critical unknown one":    func(f *forgery) { extra(f, 99, true, 5, 0) },
+		"a short serial":                   func(f *forgery) { f.template.SerialNumber = big.NewInt(1) },
+		"a serial of 17 octets":            func(f *forgery) { f.template.SerialNumber = new(big.Int).Lsh(f.template.SerialNumber, 1) },
+		"a serial of 20 octets":            func(f *forgery) { f.template.SerialNumber = new(big.Int).Lsh(f.template.SerialNumber, 32) },
+		"serial zero":                      func(f *forgery) { f.template.SerialNumber = big.NewInt(0) },
+		"a later start":                    func(f *forgery) { f.template.NotBefore = f.template.NotBefore.Add(time.Second) },
+		"a later end":                      func(f *forgery) { f.template.NotAfter = f.template.NotAfter.Add(time.Second) },
+		"an earlier end":                   func(f *forgery) { f.template.NotAfter = f.template.NotAfter.Add(-time.Second) },
+		"no key usage":                     func(f *forgery) { f.template.KeyUsage = 0 },
+		"more key usage":                   func(f *forgery) { f.template.KeyUsage |= x509.KeyUsageKeyAgreement },
+		"a key usage that is not critical": func(f *forgery) { f.flipCritical(t, 15) },
+		"no basic constraints":             func(f *forgery) { f.template.BasicConstraintsValid = false },
+		"lenient basic constraints":        func(f *forgery) { f.flipCritical(t, 19) },
+		"no subject key id":                func(f *forgery) { f.template.IsCA, f.template.SubjectKeyId = false, nil },
+		"another subject key id":           func(f *forgery) { f.template.SubjectKeyId = make([]byte, 20) },
+		"another extension":                func(f *forgery) { f.template.OCSPServer = []string{"http://a"} },
+		"a crl distribution point":         func(f *forgery) { f.template.CRLDistributionPoints = []string{"http://a"} },
+		"a policy":                         func(f *forgery) { f.template.Policies = []x509.OID{policy} },
+		"name constraints":                 func(f *forgery) { f.template.PermittedDNSDomains = []string{"example"} },
+		"an unknown extension":             func(f *forgery) { f.edit(t, 99, func(*pkix.Extension) {}) },
+		"a critical unknown one":           func(f *forgery) { f.flipCritical(t, 99) },
 	}
 	leafChanges := map[string]func(*forgery){
 		"another subject":              func(f *forgery) { f.template.Subject.CommonName = "db2.example" },
@@ -119,22 +127,24 @@ func TestCheckProfileNoticesEveryChange(t *testing.T) {
 		"usages in another order":      func(f *forgery) { slices.Reverse(f.template.ExtKeyUsage) },
 		"a usage twice":                func(f *forgery) { f.template.ExtKeyUsage = append(f.template.ExtKeyUsage, f.template.ExtKeyUsage[0]) },
 		"an unknown usage":             func(f *forgery) { f.template.UnknownExtKeyUsage = []asn1.ObjectIdentifier{{1, 2, 3}} },
-		"a critical usage":             func(f *forgery) { extra(f, 37, true, original(37)...) },
+		"a critical usage":             func(f *forgery) { f.flipCritical(t, 37) },
 		"no names":                     func(f *forgery) { f.template.DNSNames, f.template.IPAddresses = nil, nil },
 		"a name less":                  func(f *forgery) { f.template.DNSNames = f.template.DNSNames[1:] },
 		"a name more":                  func(f *forgery) { f.template.DNSNames = append(f.template.DNSNames, "evil.example") },
 		"names in another order":       func(f *forgery) { f.template.DNSNames = []string{f.template.DNSNames[1], f.template.DNSNames[0]} },
 		"an address more":              func(f *forgery) { f.template.IPAddresses = append(f.template.IPAddresses, net.IPv4(1, 2, 3, 4)) },
 		"an e-mail":                    func(f *forgery) { f.template.EmailAddresses = []string{"a@b"} },
-		"critical names":               func(f *forgery) { extra(f, 17, true, original(17)...) },
-		"a name that go does not read": func(f *forgery) { extra(f, 17, false, append([]byte{0x30, 2, 0x88, 0}, 0)[:4]...) },
+		"critical names":               func(f *forgery) { f.flipCritical(t, 17) },
+		"a name that go does not read": func(f *forgery) { f.edit(t, 17, addRegisteredID) },
 		"the issuer's serial in the authority key id": func(f *forgery) {
-			extra(f, 35, false, append(append([]byte{0x30, 25}, original(35)[2:]...), 0x82, 1, 1)...)
+			f.edit(t, 35, func(e *pkix.Extension) {
+				e.Value = append(append([]byte{0x30, byte(len(e.Value) + 1)}, e.Value[2:]...), 0x82, 1, 1)
+			})
 		},
-		"another authority key id": func(f *forgery) { extra(f, 35, false, append([]byte{0x30, 22, 0x80, 20}, make([]byte, 20)...)...) },
+		"another authority key id": func(f *forgery) { f.setValue(t, 35, append([]byte{0x30, 22, 0x80, 20}, make([]byte, 20)...)...) },
 		"extensions in another order": func(f *forgery) {
-			extra(f, 37, false, original(37)...)
-			extra(f, 15, true, original(15)...)
+			f.edit(t, 15, func(*pkix.Extension) {})
+			slices.Reverse(f.template.ExtraExtensions)
 		},
 		"another key": func(f *forgery) { f.public = newECDSA(t, elliptic.P256()).Public() },
 		"the issuer's key": func(f *forgery) {
@@ -169,6 +179,13 @@ func TestCheckProfileNoticesEveryChange(t *testing.T) {
 		})
 	}
 
+	t.Run("a root with a path length", func(t *testing.T) {
+		t.Parallel()
+		f := root()
+		f.template.MaxPathLenZero = true
+		cert := f.sign(t)
+		require.ErrorContains(t, pki.CheckProfile(cert, cert, rootTemplate()), "wrong basic constraints")
+	})
 	t.Run("a leaf with a damaged signature", func(t *testing.T) {
 		t.Parallel()
 		der := slices.Clone(genuine.Raw)
@@ -197,10 +214,17 @@ func TestCheckProfileNoticesEveryChange(t *testing.T) {
 	})
 }
 
+// addRegisteredID appends a name to the list of an alternative name.
+func addRegisteredID(e *pkix.Extension) {
+	e.Value = append(slices.Clone(e.Value), 0x88, 1, 0x2a)
+	e.Value[1] += 3
+}
+
 func TestProfileString(t *testing.T) {
 	t.Parallel()
 	for profile, want := range map[pki.Profile]string{
-		pki.Root: "root", pki.Server: "server", pki.Client: "client", pki.Leaf: "leaf", 0: "profile(0)", 9: "profile(9)",
+		pki.Root: "root", pki.Server: "server", pki.Client: "client", pki.Leaf: "leaf",
+		pki.SubCA: "subordinate CA", 0: "profile(0)", 9: "profile(9)",
 	} {
 		require.Equal(t, want, profile.String())
 	}
