@@ -22,7 +22,7 @@ func (r *bagReader) csrRequests() []CSRRequest {
 	text, document := r.document(KeyCSRs)
 	if document != '[' {
 		if document != 0 {
-			r.report(KeyCSRs, "is not a JSON array")
+			r.reportIncomplete(KeyCSRs, "is not a JSON array")
 		}
 		return nil
 	}

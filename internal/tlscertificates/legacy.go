@@ -8,7 +8,7 @@ import (
 	"slices"
 )
 
-// Keys of a legacy requirer (interface-tls-certificates, requires.py); also listKey.
+// Keys of a legacy requirer (interface-tls-certificates, requires.py); also ListKey.
 const (
 	keyUnitName        = "unit_name"
 	keyCommonName      = "common_name"
@@ -27,8 +27,8 @@ const (
 	Intermediate Kind = "intermediate"
 )
 
-// listKey returns the key of the requests of a kind.
-func (k Kind) listKey() string {
+// ListKey returns the key of the databag with the requests of a kind.
+func (k Kind) ListKey() string {
 	if k == Server {
 		return "cert_requests"
 	}
@@ -97,7 +97,7 @@ func (r *bagReader) topLevelRequest() []LegacyRequest {
 // served, and so an array in these keys is no sign of the legacy dialect: it must
 // not bring out the global client key.
 func (r *bagReader) listedRequests(kind Kind) (requests []LegacyRequest, isSign bool) {
-	key := kind.listKey()
+	key := kind.ListKey()
 	text, document := r.document(key)
 	switch document {
 	case '{':
@@ -106,7 +106,7 @@ func (r *bagReader) listedRequests(kind Kind) (requests []LegacyRequest, isSign 
 		r.report(key, "dialect A0 is not served")
 	case 'n', 0:
 	default:
-		r.report(key, "is not a JSON object")
+		r.reportIncomplete(key, "is not a JSON object")
 	}
 	switch kind {
 	case Server:

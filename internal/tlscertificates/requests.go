@@ -69,7 +69,7 @@ func (r *bagReader) has(key string) bool { return r.bag[key] != "" }
 func (r *bagReader) value(key string) string {
 	text := r.bag[key]
 	if len(text) > maxValueSize {
-		r.report(key, fmt.Sprintf("is longer than %d bytes", maxValueSize))
+		r.reportIncomplete(key, fmt.Sprintf("is longer than %d bytes", maxValueSize))
 		return ""
 	}
 	return text
@@ -80,7 +80,7 @@ func (r *bagReader) document(key string) (text string, kind byte) {
 	text = r.value(key)
 	kind = documentKind(text)
 	if text != "" && kind == 0 {
-		r.report(key, "is not JSON")
+		r.reportIncomplete(key, "is not JSON")
 	}
 	return text, kind
 }
@@ -90,10 +90,15 @@ func (r *bagReader) eachRequest(key, document string, visit func(name, entry str
 	read, more := eachValue(document, r.left, visit)
 	r.left -= read
 	if more {
-		r.report(key, fmt.Sprintf("the databag has more than %d requests: the rest is not read", maxRequests))
+		r.reportIncomplete(key, fmt.Sprintf("the databag has more than %d requests: the rest is not read", maxRequests))
 	}
 }
 
 func (r *bagReader) report(key, reason string) {
 	r.problems = append(r.problems, Problem{Key: key, Reason: reason})
+}
+
+// reportIncomplete notes that a key could not be read, or not to its end.
+func (r *bagReader) reportIncomplete(key, reason string) {
+	r.problems = append(r.problems, Problem{Key: key, Reason: reason, Incomplete: true})
 }

@@ -10,6 +10,10 @@
 // application sends certificate signing requests and the provider answers in its
 // application databag. One remote unit may speak either, both or none.
 //
+// It also writes what a provider of the interface certificate_transfer hands to those
+// who only want to trust the authority; in its two versions, and both at once, because
+// no requirer reliably tells which one it reads.
+//
 // Reading a remote databag never fails: a key or an entry that makes no sense becomes
 // a Problem and leaves the others alone, and sizes and counts are bounded. What is
 // written is deterministic, because every change of a databag wakes remote units.
@@ -43,4 +47,7 @@ type Problem struct {
 	// its text, so that a RequestError can answer it; else "". A sound entry for the
 	// same CSR, in this or another databag of the relation, overrules it.
 	CSR string
+	// Incomplete tells that the key could not be read, or not to its end. What
+	// it asked for before may still be wanted: nothing is withdrawn for it.
+	Incomplete bool
 }
