@@ -73,6 +73,10 @@ var layers = map[string]layer{
 		modules: []string{"github.com/juju/charm/v12", "gopkg.in/yaml.v3"},
 		because: "the simulated Juju shares only the wire types with the charm, or both could be wrong together",
 	},
+	"tests/life": {
+		ours:    []string{"internal/charm", "internal/jujusim"},
+		because: "life knows the charm as an agent does; only the clock is its own",
+	},
 	"cmd/tls-authority": {
 		ours:    []string{"internal/charm", "internal/juju"},
 		modules: []string{"github.com/spf13/cobra"},

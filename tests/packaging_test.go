@@ -30,6 +30,8 @@ var relationHooks = []string{
 	"authority-relation-changed", "authority-relation-created", "authority-relation-departed",
 	"authority-relation-joined", "certificates-relation-broken", "certificates-relation-changed",
 	"certificates-relation-created", "certificates-relation-departed", "certificates-relation-joined",
+	"send-ca-cert-relation-broken", "send-ca-cert-relation-changed", "send-ca-cert-relation-created",
+	"send-ca-cert-relation-departed", "send-ca-cert-relation-joined",
 }
 
 // members returns the mode of every file and folder that the archive must have.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"tls-authority/internal/decision"
@@ -46,7 +47,58 @@ func read(ctx context.Context, client *juju.Client, event juju.Event, now time.T
 			return decision.Snapshot{}, err
 		}
 	}
-	return readRelations(ctx, client, s)
+	if s, err = readRelations(ctx, client, s); err != nil {
+		return decision.Snapshot{}, err
+	}
+	if s.Transfers, err = readTransfers(ctx, client, s); err != nil {
+		return decision.Snapshot{}, err
+	}
+	if s.Leader {
+		return readAbsence(ctx, client, s)
+	}
+	return s, nil
+}
+
+// readAbsence looks into what is missing on the leader. That a unit is not in
+// relation-list says little: Juju lists those whose relation-joined this unit
+// has run, so that a new leader sees few at first, and one that is being
+// removed sees fewer by the hook. A unit has left when this very hook says so,
+// or when Juju does not mean it to be there.
+func readAbsence(ctx context.Context, client *juju.Client, s decision.Snapshot) (decision.Snapshot, error) {
+	suspect := s.Gone()
+	for i := range s.Relations {
+		r := &s.Relations[i]
+		r.Unmet = slices.DeleteFunc(r.Missing(s.Record()), func(unit string) bool { return departed(s.Event, unit) })
+		suspect = suspect || len(r.Unmet) > 0
+	}
+	if !suspect {
+		return s, nil
+	}
+	goal, err := client.Goal(ctx)
+	if err != nil {
+		return decision.Snapshot{}, fmt.Errorf("cannot learn who is meant to be there: %w", err)
+	}
+	s.Dying = goal.Units[s.Event.Unit].Status == "dying"
+	related := goal.Relations[decision.CertificatesEndpoint]
+	for i := range s.Relations {
+		r := &s.Relations[i]
+		r.Unmet = slices.DeleteFunc(r.Unmet, func(unit string) bool {
+			_, meant := related[unit]
+			return !meant && !crossModel(unit)
+		})
+	}
+	return s, nil
+}
+
+// departed tells whether an event says that a remote unit has left.
+func departed(event juju.Event, unit string) bool {
+	return event.Kind == juju.RelationDeparted && string(event.RemoteUnit) == unit
+}
+
+// crossModel tells the name that Juju gives to a unit of another model. Its
+// goal state does not show those; they leave with their own departed hook.
+func crossModel(unit string) bool {
+	return strings.HasPrefix(unit, "remote-")
 }
 
 func readPeer(ctx context.Context, client *juju.Client, event juju.Event) (*decision.PeerRelation, error) {
@@ -108,6 +160,12 @@ func readRelations(ctx context.Context, client *juju.Client, s decision.Snapshot
 			continue
 		}
 		relation, err := readRelation(ctx, client, s, id)
+		if refused := (*juju.Error)(nil); errors.As(err, &refused) && id != s.Event.Relation {
+			// Juju may list a relation that was removed by force. What was
+			// issued there stays as it is, and the others are served.
+			s.Unread = append(s.Unread, fmt.Sprintf("relation %s: %v", id, err))
+			continue
+		}
 		if err != nil {
 			return decision.Snapshot{}, fmt.Errorf("cannot read relation %s: %w", id, err)
 		}
@@ -116,20 +174,52 @@ func readRelations(ctx context.Context, client *juju.Client, s decision.Snapshot
 	return s, nil
 }
 
+// readTransfers reads our bags in the relations that only want the CA
+// certificate; what the other side writes there says nothing that matters.
+func readTransfers(ctx context.Context, client *juju.Client, s decision.Snapshot) ([]decision.Transfer, error) {
+	wanted := scope(s.Event)
+	if !wanted(juju.RelationID{Endpoint: decision.TransferEndpoint, Number: s.Event.Relation.Number}) {
+		return nil, nil
+	}
+	ids, err := client.Relations(ctx, decision.TransferEndpoint)
+	if err != nil {
+		return nil, fmt.Errorf("cannot list relations: %w", err)
+	}
+	var transfers []decision.Transfer
+	for _, id := range ids {
+		if !wanted(id) {
+			continue
+		}
+		t := decision.Transfer{ID: id}
+		if t.OwnUnitBag, err = client.ReadUnitBag(ctx, id, s.Event.Unit); err != nil {
+			return nil, fmt.Errorf("cannot read relation %s: %w", id, err)
+		}
+		if s.Leader {
+			if t.OwnApplicationBag, err = client.ReadApplicationBag(ctx, id, s.Event.Unit.Application()); err != nil {
+				return nil, fmt.Errorf("cannot read relation %s: %w", id, err)
+			}
+		}
+		transfers = append(transfers, t)
+	}
+	return transfers, nil
+}
+
 // scope says which relations an event concerns. What a relation event tells
 // is about that relation alone; actions and the coming and going of our own
 // units concern none; all other events look at every relation, so that
 // whatever an earlier hook could not finish is finished.
 func scope(event juju.Event) func(juju.RelationID) bool {
+	none := func(juju.RelationID) bool { return false }
 	switch event.Kind {
 	case juju.Action:
-		return func(juju.RelationID) bool { return false }
+		return none
 	case juju.RelationCreated, juju.RelationJoined, juju.RelationChanged, juju.RelationDeparted, juju.RelationBroken:
-		if event.Relation.Endpoint == decision.CertificatesEndpoint {
-			return func(id juju.RelationID) bool { return id.Number == event.Relation.Number }
+		if event.Relation.Endpoint != peerEndpoint {
+			return func(id juju.RelationID) bool { return id == event.Relation }
 		}
-		ownUnitOnly := event.RemoteUnit != ""
-		return func(juju.RelationID) bool { return !ownUnitOnly }
+		if event.RemoteUnit != "" {
+			return none
+		}
 	}
 	return func(juju.RelationID) bool { return true }
 }
@@ -178,8 +268,8 @@ func remoteApplication(ctx context.Context, client *juju.Client, event juju.Even
 }
 
 // readIssuer reads the key of the active generation. The certificate is the
-// one of the record, which is what requirers trust: a secret with another one
-// is an error, never a reason to follow it.
+// one of the record, which is what requirers trust and which a renewal
+// replaces; the key must be its own.
 func readIssuer(ctx context.Context, client *juju.Client, authority *record.Authority) (*pki.Issuer, error) {
 	generation := authority.ActiveGeneration()
 	label := record.SecretLabel(generation.ID)
@@ -187,12 +277,9 @@ func readIssuer(ctx context.Context, client *juju.Client, authority *record.Auth
 	if err != nil {
 		return nil, fmt.Errorf("cannot read the key of the CA in secret %q: %w", label, err)
 	}
-	issuer, err := signing.ParseSecret(content)
+	issuer, err := signing.ParseKey(content, generation.Certificate)
 	if err != nil {
 		return nil, fmt.Errorf("cannot use the CA in secret %q: %w", label, err)
-	}
-	if !slices.Equal(issuer.Certificate().Raw, generation.Certificate) {
-		return nil, fmt.Errorf("cannot use the CA in secret %q: its certificate is not the one that the model trusts", label)
 	}
 	return issuer, nil
 }

@@ -31,6 +31,11 @@ func write(ctx context.Context, client *juju.Client, s decision.Snapshot, c sign
 			return fmt.Errorf("cannot write relation %s: %w", relation.Relation.ID, err)
 		}
 	}
+	for _, transfer := range c.Transfers {
+		if err := writeTransfer(ctx, client, transfer); err != nil {
+			return fmt.Errorf("cannot write relation %s: %w", transfer.Transfer.ID, err)
+		}
+	}
 	if err := writeReply(ctx, client, c.Reply); err != nil {
 		return fmt.Errorf("cannot answer the action: %w", err)
 	}
@@ -70,6 +75,17 @@ func writeRelation(ctx context.Context, client *juju.Client, c signing.RelationC
 	}
 	changes := tlscertificates.Diff(c.Relation.OwnUnitBag, c.Unit, tlscertificates.IsLegacyAnswerKey)
 	return client.WriteUnitBag(ctx, id, changes)
+}
+
+func writeTransfer(ctx context.Context, client *juju.Client, c signing.TransferChanges) error {
+	if c.Application != nil {
+		changes := tlscertificates.Diff(c.Transfer.OwnApplicationBag, c.Application, tlscertificates.IsTransferKeyV1)
+		if err := client.WriteApplicationBag(ctx, c.Transfer.ID, changes); err != nil {
+			return err
+		}
+	}
+	changes := tlscertificates.Diff(c.Transfer.OwnUnitBag, c.Unit, tlscertificates.IsTransferKeyV0)
+	return client.WriteUnitBag(ctx, c.Transfer.ID, changes)
 }
 
 func writeReply(ctx context.Context, client *juju.Client, reply *decision.Reply) error {

@@ -3,12 +3,12 @@
 package decision
 
 import (
-	"bytes"
 	"crypto/x509"
 	"fmt"
 	"time"
 
 	"tls-authority/internal/pki"
+	"tls-authority/internal/policy"
 	"tls-authority/internal/record"
 )
 
@@ -45,7 +45,19 @@ func (a authority) legacyTemplate(s Snapshot, profile pki.Profile, commonName st
 		return pki.Template{}, err
 	}
 	template := pki.Template{Profile: profile, Subject: subject, Names: names, Validity: validity}
+	if profile == pki.SubCA {
+		template.Constraints = constraints(s.Config)
+	}
 	return template, a.check(template)
+}
+
+// constraints are the names that a CA below ours may sign: those that the
+// operator allows us, where there is a limit.
+func constraints(config policy.Config) *pki.NameConstraints {
+	if len(config.AllowedDomains) == 0 && len(config.AllowedRanges) == 0 {
+		return nil
+	}
+	return &pki.NameConstraints{PermittedDNS: config.AllowedDomains, PermittedIP: config.AllowedRanges}
 }
 
 // check refuses what no certificate of this CA may say, whoever asks.
@@ -54,7 +66,7 @@ func (a authority) check(t pki.Template) error {
 	if err != nil {
 		return err
 	}
-	if bytes.Equal(encoded, a.certificate.RawSubject) {
+	if pki.SameName(encoded, a.certificate.RawSubject) {
 		// A leaf with the CA's own name looks self-issued and misleads
 		// those who build chains by names.
 		return fmt.Errorf("the subject is the CA's own")

@@ -25,6 +25,10 @@ func Make(s Snapshot) Decision {
 		d.Status = juju.Status{Name: juju.Waiting, Message: "waiting for the peer relation"}
 	case !s.Leader:
 		d.Status = standbyStatus(s)
+	case s.Dying:
+		// What this unit sees of the relations shrinks, although nobody has
+		// left: the next leader decides.
+		d.Status = s.Status
 	case len(s.ConfigProblems) > 0:
 		d.Status = configStatus(s)
 	case d.Record.CA == nil:
@@ -66,6 +70,17 @@ func serve(s Snapshot, d *Decision) {
 		d.Status = juju.Status{Name: juju.Blocked, Message: err.Error()}
 		return
 	}
+	if d.Renew = renewAuthority(s, a); d.Renew != nil {
+		// The record that this writes wakes the unit again, which then
+		// serves with the new root.
+		d.Record = s.Record()
+		d.Status = s.Status
+		d.Log = append(d.Log, info("renewing the root CA with the same key: %s", d.Renew.Reason))
+		return
+	}
+	for _, reason := range s.Unread {
+		d.Log = append(d.Log, warning("cannot read %s", reason))
+	}
 	for _, relation := range s.Relations {
 		serveLegacy(s, a, relation, d)
 		serveRequests(s, a, relation, d)
@@ -94,10 +109,15 @@ func serveClient(s Snapshot, a authority, d *Decision) {
 		d.Record.Client = nil
 		return
 	}
-	if d.Record.Client != nil && a.current(s.Now, d.Record.Client.Issued) {
+	client := d.Record.Client
+	young := client != nil && a.current(s.Now, client.Issued) && !newWave(s, 1).due(*client)
+	if young {
 		return
 	}
 	template, err := a.legacyTemplate(s, pki.Client, globalClientName, pki.Names{})
+	if client != nil && err == nil && !client.Asked && a.current(s.Now, client.Issued) && !template.Validity.NotAfter.After(client.NotAfter) {
+		return
+	}
 	if err != nil {
 		d.Log = append(d.Log, failure("cannot issue the global client certificate: %v", err))
 		return

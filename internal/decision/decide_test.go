@@ -167,8 +167,8 @@ func TestDecideLegacy(t *testing.T) {
 			want: []string{
 				"client: issue client ecdsa-p256: the legacy dialect needs a global client certificate",
 				"3 vault/0 as vault_0",
-				"3 problem 999: vault/0 sub ca: certificates of intermediate CAs are not issued",
-				`active: root 9y · 0 certificates · 0 applications · 1 denied: vault/0 "sub ca" certificates of intermediate CAs are not issued`,
+				"3 problem 999: vault/0 sub ca: certificates of CAs are not issued: the option allow-ca-requests is off",
+				`active: root 9y · 0 certificates · 0 applications · 1 denied: vault/0 "sub ca" certificates of CAs are not issued: the option allow-ca-requests is off`,
 			},
 		},
 	}
@@ -329,8 +329,16 @@ func TestDecideRequests(t *testing.T) {
 				"active: root 9y · 1 certificate · 1 application · 2 denied: …",
 			},
 		},
-		"near the end of the CA a request is refused loudly": {
+		"near the end of the CA the root is renewed with its own key, and nothing else": {
 			change: func(t *testing.T, w *world) {
+				w.s.Now = noon.Add(7 * 365 * day)
+				w.relate(4, "web", map[string]map[string]string{"web/0": csrBag(t, newCSR(t, pkix.Name{CommonName: "late"}))})
+			},
+			want: []string{"renew: the root has 2y left", "active: as it was"},
+		},
+		"a CA that cannot be renewed refuses loudly near its end": {
+			change: func(t *testing.T, w *world) {
+				w.s.Config.CAValidity = 2 * day
 				w.s.Now = noon.Add(10*365*day - 2*day)
 				w.relate(4, "web", map[string]map[string]string{"web/0": csrBag(t, newCSR(t, pkix.Name{CommonName: "late"}))})
 			},

@@ -21,6 +21,9 @@ type Decision struct {
 	// Create asks for the first CA. Nothing else is issued in that hook: the
 	// peer databag it writes wakes this unit again.
 	Create *record.Order
+	// Renew asks for a new certificate of the root, with its own key. Nothing
+	// else is decided in that hook.
+	Renew *record.Order
 	// Record is the peer databag as it shall be. Where a pair has an order,
 	// the certificate is still to be signed.
 	Record record.Record

@@ -57,6 +57,7 @@ func newWorld(t *testing.T) *world {
 	return &world{t: t, issuer: issuer, s: decision.Snapshot{
 		Now:    noon,
 		Leader: true,
+		Status: juju.Status{Name: juju.Active, Message: "as it was"},
 		Event:  juju.Event{Kind: juju.UpdateStatus, Name: "update-status", Unit: "tls-authority/0", Model: "k8s"},
 		Config: config,
 		Peer: &decision.PeerRelation{
@@ -138,6 +139,9 @@ func describe(d decision.Decision) []string {
 	var lines []string
 	if d.Create != nil {
 		lines = append(lines, fmt.Sprintf("create %s %q: %s", d.Create.KeyType, d.Create.Template.Subject.CommonName, d.Create.Reason))
+	}
+	if d.Renew != nil {
+		lines = append(lines, "renew: "+d.Renew.Reason)
 	}
 	if d.Record.Client != nil {
 		lines = append(lines, "client: "+describePair(*d.Record.Client))

@@ -3,8 +3,11 @@
 package decision
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"tls-authority/internal/pki"
 	"tls-authority/internal/record"
@@ -18,6 +21,7 @@ type legacyDesk struct {
 	relation Relation
 	before   *record.Legacy
 	after    *record.Legacy
+	wave     *wave
 }
 
 // serveLegacy records what a relation gets in the legacy dialect: a pair for
@@ -29,9 +33,11 @@ func serveLegacy(s Snapshot, a authority, relation Relation, d *Decision) {
 		desk.before = &record.Legacy{}
 	}
 	desk.after = &record.Legacy{Application: relation.Application}
+	desk.wave = newWave(s, desk.before.Count())
 	for _, unit := range speakers(relation) {
 		desk.serveUnit(unit)
 	}
+	desk.retainUnmet()
 	desk.nameUnits()
 	desk.share()
 	if len(desk.after.Units) == 0 {
@@ -56,7 +62,9 @@ func (desk *legacyDesk) nameUnits() {
 	names, problems := tlscertificates.ResolveUnitNames(claims)
 	for i := range desk.after.Units {
 		unit := &desk.after.Units[i]
-		unit.Name = names[unit.Unit]
+		if name, met := names[unit.Unit]; met {
+			unit.Name = name
+		}
 		if reason, refused := problems[unit.Unit]; refused {
 			desk.problem(unit.Unit, "unit_name", reason, 0)
 		}
@@ -80,10 +88,53 @@ func (desk *legacyDesk) serveUnit(unit RemoteUnit) {
 		case tlscertificates.Application:
 			entry.Shares = true
 		default:
-			desk.problem(entry.Unit, request.CommonName, "certificates of intermediate CAs are not issued", tlscertificates.Other)
+			desk.serveRequest(&entry, request, pki.SubCA, pki.Names{})
 		}
 	}
+	desk.retainIncomplete(&entry, unit.Requests.Problems)
 	desk.after.Units = append(desk.after.Units, entry)
+}
+
+// retainUnmet leaves in place what units have that this leader has not met
+// yet.
+func (desk *legacyDesk) retainUnmet() {
+	for _, unit := range desk.before.Units {
+		if slices.Contains(desk.relation.Unmet, unit.Unit) {
+			desk.after.Units = append(desk.after.Units, unit)
+		}
+	}
+	slices.SortFunc(desk.after.Units, func(a, b record.Unit) int { return compareUnits(a.Unit, b.Unit) })
+}
+
+// retainIncomplete leaves in place what a unit has of the kinds whose requests
+// cannot be read at present.
+func (desk *legacyDesk) retainIncomplete(entry *record.Unit, problems []tlscertificates.Problem) {
+	i := slices.IndexFunc(desk.before.Units, func(u record.Unit) bool { return u.Unit == entry.Unit })
+	if i < 0 {
+		return
+	}
+	before := desk.before.Units[i]
+	for _, pair := range before.Pairs {
+		asked := slices.ContainsFunc(entry.Pairs, func(p record.Answer) bool { return p.Kind == pair.Kind && p.CommonName == pair.CommonName })
+		if !asked && !pair.TopLevel && incomplete(problems, pair.Kind.ListKey()) {
+			entry.Pairs = append(entry.Pairs, pair)
+		}
+	}
+	if before.Shares && incomplete(problems, tlscertificates.Application.ListKey()) {
+		entry.Shares = true
+	}
+}
+
+// incomplete tells whether a key of a databag could not be read to its end.
+func incomplete(problems []tlscertificates.Problem, key string) bool {
+	return slices.ContainsFunc(problems, func(p tlscertificates.Problem) bool { return p.Key == key && p.Incomplete })
+}
+
+// compareUnits orders the names of units by application and number.
+func compareUnits(a, b string) int {
+	applicationA, numberA, _ := strings.Cut(a, "/")
+	applicationB, numberB, _ := strings.Cut(b, "/")
+	return cmp.Or(cmp.Compare(applicationA, applicationB), cmp.Compare(len(numberA), len(numberB)), cmp.Compare(numberA, numberB))
 }
 
 // names types the requested names; what is no name is left out and told.
@@ -129,28 +180,68 @@ func (desk *legacyDesk) serveRequest(entry *record.Unit, request tlscertificates
 	entry.Pairs = append(entry.Pairs, answer)
 }
 
-// pair keeps the pair of an unchanged request and orders one for any other. A
-// change of names re-signs the key that the pair has: no moment exists in
-// which certificate and key differ, and no fleet waits for RSA keys. With an
-// error the pair before, if any, is returned.
+// pair keeps the pair of an unchanged request while it is young and orders one
+// for any other. A change of names re-signs the key that the pair has: no
+// moment exists in which certificate and key differ, and no fleet waits for
+// RSA keys. A renewal by age makes a new key. With an error the pair before, if
+// any, is returned.
 func (desk *legacyDesk) pair(before *record.Answer, profile pki.Profile, commonName string, names pki.Names) (*record.Pair, error) {
 	current := before != nil && desk.a.current(desk.s.Now, before.Issued)
-	if current && slices.Equal(before.Names, names.Texts()) {
+	unchanged := current && before.CommonName == commonName && slices.Equal(before.Names, names.Texts())
+	renewed := current && desk.wave.due(before.Pair)
+	if unchanged && !renewed {
 		return &before.Pair, nil
+	}
+	template, err := desk.template(profile, commonName, names)
+	if err == nil && before == nil {
+		err = desk.checkLimit()
+	}
+	switch {
+	case err != nil && current:
+		return &before.Pair, err
+	case err != nil:
+		return nil, err
+	case unchanged && !before.Asked && !template.Validity.NotAfter.After(before.NotAfter):
+		// The CA's own end clips it: a new pair would end no later.
+		return &before.Pair, nil
+	case unchanged && !desk.wave.takes(before.Pair):
+		return &before.Pair, nil
+	case renewed:
+		return &record.Pair{Order: desk.order("renewal", template)}, nil
+	case current:
+		order := desk.order("names changed", template)
+		order.KeepKey = true
+		return &record.Pair{Key: before.Key, Order: order}, nil
+	}
+	return &record.Pair{Order: desk.order("new request", template)}, nil
+}
+
+// template is what a request asks for, if the CA and the operator's options
+// allow it.
+func (desk *legacyDesk) template(profile pki.Profile, commonName string, names pki.Names) (pki.Template, error) {
+	config := desk.s.Config
+	if profile == pki.SubCA && !config.AllowCARequests {
+		return pki.Template{}, errors.New("certificates of CAs are not issued: the option allow-ca-requests is off")
 	}
 	template, err := desk.a.legacyTemplate(desk.s, profile, commonName, names)
 	if err != nil {
-		if current {
-			return &before.Pair, err
-		}
-		return nil, err
+		return pki.Template{}, err
 	}
-	order := &record.Order{Reason: "new request", Template: template, KeyType: desk.s.Config.KeyType}
-	if current {
-		order.Reason, order.KeepKey = "names changed", true
-		return &record.Pair{Key: before.Key, Order: order}, nil
+	if r := config.CheckNames(template); r != nil {
+		return pki.Template{}, errors.New(r.Reason)
 	}
-	return &record.Pair{Order: order}, nil
+	return template, nil
+}
+
+func (desk *legacyDesk) checkLimit() error {
+	if limit := desk.s.Config.CertificateLimit; limit >= 0 && desk.after.Count() >= limit {
+		return fmt.Errorf("the relation has %d certificates, which is the option certificate-limit", limit)
+	}
+	return nil
+}
+
+func (desk *legacyDesk) order(reason string, template pki.Template) *record.Order {
+	return &record.Order{Reason: reason, Template: template, KeyType: desk.s.Config.KeyType}
 }
 
 // share decides the application certificate: one pair for all units that ask,
@@ -169,12 +260,16 @@ func (desk *legacyDesk) share() {
 			names = desk.serverNames(request.CommonName, names.Union(desk.names(string(unit.Name), request)))
 		}
 	}
+	before := desk.before.Shared
+	if before != nil && desk.sharesUnread() {
+		// Those whose requests are not known now still serve its names.
+		known, err := pki.NamesFromTexts(before.Names)
+		if err == nil {
+			commonName, names = before.CommonName, names.Union(known)
+		}
+	}
 	if commonName == "" {
 		return
-	}
-	before := desk.before.Shared
-	if before != nil && before.CommonName != commonName {
-		before = nil
 	}
 	signed, err := desk.pair(before, pki.Server, commonName, names)
 	if err != nil {
@@ -183,11 +278,24 @@ func (desk *legacyDesk) share() {
 	if signed == nil {
 		return
 	}
-	texts := names.Texts()
+	shared := record.Answer{Kind: tlscertificates.Application, CommonName: commonName, Names: names.Texts(), Pair: *signed}
 	if err != nil {
-		texts = before.Names
+		shared.CommonName, shared.Names = before.CommonName, before.Names
 	}
-	desk.after.Shared = &record.Answer{Kind: tlscertificates.Application, CommonName: commonName, Names: texts, Pair: *signed}
+	desk.after.Shared = &shared
+}
+
+// sharesUnread tells whether a unit shares the application certificate though
+// its request for it is not among those that were read.
+func (desk *legacyDesk) sharesUnread() bool {
+	return slices.ContainsFunc(desk.after.Units, func(entry record.Unit) bool {
+		read := slices.ContainsFunc(speakers(desk.relation), func(u RemoteUnit) bool {
+			return string(u.Name) == entry.Unit && slices.ContainsFunc(u.Requests.Legacy.Requests, func(r tlscertificates.LegacyRequest) bool {
+				return r.Kind == tlscertificates.Application
+			})
+		})
+		return entry.Shares && !read
+	})
 }
 
 func (desk *legacyDesk) problem(requester, subject, reason string, code tlscertificates.ErrorCode) {

@@ -6,15 +6,13 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 
 	"tls-authority/internal/pki"
 	"tls-authority/internal/policy"
 	"tls-authority/internal/record"
 	"tls-authority/internal/tlscertificates"
 )
-
-// Provider names us in the answers of the CSR dialect.
-const Provider = "tls-authority"
 
 // requestDesk decides the CSR dialect of one relation.
 type requestDesk struct {
@@ -27,6 +25,8 @@ type requestDesk struct {
 	answers   RelationAnswers
 	// unread are the refusals of entries that could be read in part.
 	unread []tlscertificates.RequestError
+	// errorBytes is what the CSRs of refused requests take in the databag.
+	errorBytes int
 }
 
 // wanted is one distinct CSR of a relation with those who show it.
@@ -46,12 +46,16 @@ func serveRequests(s Snapshot, a authority, relation Relation, d *Decision) {
 		desk.before = &record.Requests{}
 	}
 	desk.after = &record.Requests{Application: relation.Application}
-	desk.answers.Capabilities = capabilities()
+	desk.answers.Capabilities = s.Config.Capabilities()
 	order := desk.readPublished(d)
 	requests := desk.requests()
+	unread := desk.unreadOwners()
 	for _, csr := range order {
 		if w, shown := requests.take(csr); shown {
+			w.requesters = desk.withUnread(csr, w.requesters, unread)
 			desk.serve(w)
+		} else {
+			desk.retain(csr, unread)
 		}
 	}
 	for _, w := range requests.rest() {
@@ -65,10 +69,6 @@ func serveRequests(s Snapshot, a authority, relation Relation, d *Decision) {
 		d.Record.CSR[number] = desk.after
 	}
 	d.Log = append(d.Log, newProblems(relation, desk.before.Problems, desk.after.Problems)...)
-}
-
-func capabilities() tlscertificates.Capabilities {
-	return tlscertificates.Capabilities{IPSANs: true, WildcardDNS: true, Subdomain: true, ProviderType: Provider}
 }
 
 // readPublished reads what our application databag says now. It returns the
@@ -162,6 +162,22 @@ func (desk *requestDesk) problems(requester string, problems []tlscertificates.P
 	}
 }
 
+// Bounds of request_errors in one relation. An error echoes its CSR twice, and a
+// databag that outgrows Juju's bound fails the hook for everybody; whoever
+// sends that much garbage learns no more from more of it.
+const (
+	maxErrors     = 200
+	maxErrorBytes = 1 << 20
+)
+
+// refuse publishes an error while there is room for it.
+func (desk *requestDesk) refuse(e tlscertificates.RequestError) {
+	desk.errorBytes += 2 * len(e.CSR)
+	if len(desk.answers.Errors) < maxErrors && desk.errorBytes <= maxErrorBytes {
+		desk.answers.Errors = append(desk.answers.Errors, e)
+	}
+}
+
 // refuseUnread answers entries whose CSR is sound text but which ask for it in
 // a way that cannot be read, unless the same CSR is asked for properly.
 func (desk *requestDesk) refuseUnread(requests *requestList) {
@@ -172,7 +188,7 @@ func (desk *requestDesk) refuseUnread(requests *requestList) {
 	for _, unread := range desk.unread {
 		if !answered[unread.CSR] {
 			answered[unread.CSR] = true
-			desk.answers.Errors = append(desk.answers.Errors, unread)
+			desk.refuse(unread)
 		}
 	}
 }
@@ -181,15 +197,24 @@ func (desk *requestDesk) problem(requester, subject, reason string, code tlscert
 	desk.after.Problems = record.AddProblem(desk.after.Problems, record.Problem{Requester: requester, Subject: subject, Reason: reason, Code: int(code)})
 }
 
+// serve decides one CSR. What is published stays while it is good; what should
+// be replaced but cannot be stays as long as it is valid.
 func (desk *requestDesk) serve(w *wanted) {
-	if answer, entry, ok := desk.keep(w); ok {
-		desk.answers.Certificates = append(desk.answers.Certificates, RequestAnswer{CertificateAnswer: answer})
-		desk.after.Certificates = append(desk.after.Certificates, entry)
+	answer, entry, good := desk.good(w)
+	if good && !desk.due(entry) {
+		desk.keep(answer, entry)
 		return
 	}
 	order, name, refusal := desk.order(w)
+	if refusal == nil && !good {
+		refusal = desk.checkLimit()
+	}
+	if good && (refusal != nil || !entry.Asked && !order.Template.Validity.NotAfter.After(entry.NotAfter)) {
+		desk.keep(answer, entry)
+		return
+	}
 	if refusal != nil {
-		desk.answers.Errors = append(desk.answers.Errors, refusal.Answer(w.CSR))
+		desk.refuse(refusal.Answer(w.CSR))
 		desk.problem(w.requesters[0], name, refusal.Reason, refusal.Code)
 		return
 	}
@@ -197,14 +222,63 @@ func (desk *requestDesk) serve(w *wanted) {
 		CertificateAnswer: tlscertificates.CertificateAnswer{CSR: w.CSR},
 		Order:             order,
 	})
-	desk.after.Certificates = append(desk.after.Certificates, record.Certificate{Request: record.Digest(w.CSR), Requesters: w.requesters, Name: name})
+	desk.after.Certificates = append(desk.after.Certificates, record.Certificate{Request: record.Digest(w.CSR), Requesters: w.requesters, Name: name, CA: w.CA})
 }
 
-// keep returns the published answer to a request while it is good. Where the
-// index lost it, it is read from the answer itself.
-func (desk *requestDesk) keep(w *wanted) (tlscertificates.CertificateAnswer, record.Certificate, bool) {
+// unreadOwners are those who may still show CSRs that were not read: units
+// that this leader has not met, and owners of databags that cannot be read to
+// their end at present.
+func (desk *requestDesk) unreadOwners() []string {
+	unread := slices.Clone(desk.relation.Unmet)
+	if incomplete(desk.relation.Requests.Problems, tlscertificates.KeyCSRs) {
+		unread = append(unread, desk.relation.Application)
+	}
+	for _, unit := range desk.relation.Units {
+		if incomplete(unit.Requests.Problems, tlscertificates.KeyCSRs) {
+			unread = append(unread, string(unit.Name))
+		}
+	}
+	return unread
+}
+
+// withUnread adds to the requesters of a CSR those of unread who had shown it.
+func (desk *requestDesk) withUnread(csr string, requesters, unread []string) []string {
+	entry, _ := desk.before.Find(csr)
+	for _, owner := range entry.Requesters {
+		if slices.Contains(unread, owner) && !slices.Contains(requesters, owner) {
+			requesters = append(requesters, owner)
+		}
+	}
+	return requesters
+}
+
+// retain leaves an answer in place whose request may still be wanted.
+func (desk *requestDesk) retain(csr string, unread []string) {
+	owners := desk.withUnread(csr, nil, unread)
+	if len(owners) == 0 {
+		return
+	}
+	entry, _ := desk.before.Find(csr)
+	entry.Requesters = owners
+	desk.keep(desk.published[csr], entry)
+}
+
+func (desk *requestDesk) keep(answer tlscertificates.CertificateAnswer, entry record.Certificate) {
+	desk.answers.Certificates = append(desk.answers.Certificates, RequestAnswer{CertificateAnswer: answer})
+	desk.after.Certificates = append(desk.after.Certificates, entry)
+}
+
+// due tells whether a good answer is replaced: its requirer let the time pass
+// in which it should have asked anew, or an operator asked.
+func (desk *requestDesk) due(entry record.Certificate) bool {
+	return entry.Asked || passed(desk.s.Now, entry.Issued, requestDue)
+}
+
+// good returns the published answer to a request if it is this CA's and
+// valid. Where the index lost it, it is read from the answer itself.
+func (desk *requestDesk) good(w *wanted) (tlscertificates.CertificateAnswer, record.Certificate, bool) {
 	answer, published := desk.published[w.CSR]
-	if !published || w.CA {
+	if !published {
 		return tlscertificates.CertificateAnswer{}, record.Certificate{}, false
 	}
 	entry, known := desk.before.Find(w.CSR)
@@ -215,7 +289,7 @@ func (desk *requestDesk) keep(w *wanted) (tlscertificates.CertificateAnswer, rec
 		}
 	}
 	entry.Requesters = w.requesters
-	return answer, entry, desk.a.current(desk.s.Now, entry.Issued)
+	return answer, entry, entry.CA == w.CA && desk.a.current(desk.s.Now, entry.Issued)
 }
 
 // rebuild makes the index entry of a published answer, once it is proved that
@@ -236,6 +310,7 @@ func (desk *requestDesk) rebuild(w *wanted, answer tlscertificates.CertificateAn
 		return record.Certificate{}, errors.New("the certificate is for another key")
 	}
 	return record.Certificate{
+		CA:      certificate.IsCA,
 		Request: record.Digest(w.CSR),
 		Name:    displayName(request),
 		Issued:  record.NewIssued(desk.a.generation, certificate),
@@ -250,10 +325,10 @@ func (desk *requestDesk) order(w *wanted) (*record.Order, string, *policy.Refusa
 		return nil, "a certificate signing request", policy.Refuse(tlscertificates.Other, "the certificate signing request is refused", err)
 	}
 	name := displayName(request)
-	if w.CA {
-		return nil, name, policy.Refuse(tlscertificates.Other, "certificates of intermediate CAs are not issued", nil)
-	}
 	template := pki.Template{Profile: pki.Leaf, Subject: request.Subject, Names: request.Names, Usage: request.Usage}
+	if w.CA {
+		template = pki.Template{Profile: pki.SubCA, Subject: request.Subject, Constraints: constraints(desk.s.Config)}
+	}
 	if template.Validity, err = desk.a.validity.Clip(desk.s.Now, desk.s.Config.CertificateValidity); err != nil {
 		return nil, name, policy.Refuse(tlscertificates.ServerNotAvailable, "the CA certificate has too little life left", err)
 	}
@@ -263,10 +338,32 @@ func (desk *requestDesk) order(w *wanted) (*record.Order, string, *policy.Refusa
 	if pki.SamePublicKey(request.PublicKey, desk.a.certificate.PublicKey) {
 		return nil, name, policy.Refuse(tlscertificates.Other, "the key of the request is the CA's own", nil)
 	}
-	if r := policy.CheckIdentity(desk.s.Config, request); r != nil {
+	if r := desk.checkPolicy(w, request, template); r != nil {
 		return nil, name, r
 	}
 	return &record.Order{Reason: "new request", Template: template, PublicKey: request.PublicKey}, name, nil
+}
+
+// checkPolicy asks the operator's options.
+func (desk *requestDesk) checkPolicy(w *wanted, request *pki.CertificateRequest, template pki.Template) *policy.Refusal {
+	config := desk.s.Config
+	if w.CA && !config.AllowCARequests {
+		return policy.Refuse(tlscertificates.Other, "certificates of CAs are not issued: the option allow-ca-requests is off", nil)
+	}
+	if r := policy.CheckIdentity(config, request); r != nil {
+		return r
+	}
+	return config.CheckNames(template)
+}
+
+// checkLimit refuses one more certificate than the operator allows a relation.
+// What has been issued counts, and is renewed.
+func (desk *requestDesk) checkLimit() *policy.Refusal {
+	limit := desk.s.Config.CertificateLimit
+	if limit < 0 || len(desk.after.Certificates) < limit {
+		return nil
+	}
+	return policy.Refuse(tlscertificates.Other, fmt.Sprintf("the relation has %d certificates, which is the option certificate-limit", limit), nil)
 }
 
 // displayName is what people call a request: its common name, else its first

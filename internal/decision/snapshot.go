@@ -4,6 +4,7 @@ package decision
 
 import (
 	"crypto/x509"
+	"slices"
 	"time"
 
 	"tls-authority/internal/juju"
@@ -12,8 +13,12 @@ import (
 	"tls-authority/internal/tlscertificates"
 )
 
-// CertificatesEndpoint is the endpoint of the requirers, in metadata.yaml.
-const CertificatesEndpoint = "certificates"
+// Endpoints in metadata.yaml: that of those who want certificates, and that of
+// those who want to trust them.
+const (
+	CertificatesEndpoint = "certificates"
+	TransferEndpoint     = "send-ca-cert"
+)
 
 // Snapshot is everything that a decision may depend on, and nothing else. It
 // holds no private key of a CA.
@@ -22,6 +27,9 @@ type Snapshot struct {
 	Event  juju.Event
 	Leader bool
 	Status juju.Status
+	// Dying tells that Juju is removing this unit. It is looked up on the
+	// leader, and only where it matters: when a requirer seems to be gone.
+	Dying bool
 
 	// Config is of use only when ConfigProblems is empty.
 	Config         policy.Config
@@ -38,6 +46,19 @@ type Snapshot struct {
 	Live []int
 	// Relations are those of Live that this event asks to look at, by number.
 	Relations []Relation
+	// Unread tells of relations that could not be read; nothing changes there.
+	Unread []string
+	// Transfers are the relations of the send-ca-cert endpoint that this
+	// event asks to look at.
+	Transfers []Transfer
+}
+
+// Transfer is one relation over which the CA certificate is handed out.
+type Transfer struct {
+	ID         juju.RelationID
+	OwnUnitBag map[string]string
+	// OwnApplicationBag is read on the leader only.
+	OwnApplicationBag map[string]string
 }
 
 // PeerRelation is the peer relation with its application databag, as it is
@@ -61,8 +82,12 @@ type Relation struct {
 	OwnApplicationBag map[string]string
 	// Requests are those of the remote application's databag.
 	Requests tlscertificates.ApplicationRequests
-	// Units are the remote units, by application and number.
+	// Units are the remote units that this unit has met and that are there,
+	// by application and number.
 	Units []RemoteUnit
+	// Unmet are units with answers that are not among Units and have not left
+	// either: a new leader meets them one by one. What they were given stays.
+	Unmet []string
 }
 
 // RemoteUnit is one unit of the other side and what its databag asks for.
@@ -77,4 +102,34 @@ func (s Snapshot) Record() record.Record {
 		return record.Record{}
 	}
 	return s.Peer.Record
+}
+
+// Missing are the units of a relation that have answers and are not among its
+// Units. The application itself, which may ask for certificates too, is none.
+func (r Relation) Missing(known record.Record) []string {
+	var missing []string
+	note := func(name string) {
+		there := name == r.Application || slices.ContainsFunc(r.Units, func(u RemoteUnit) bool { return string(u.Name) == name })
+		if !there && !slices.Contains(missing, name) {
+			missing = append(missing, name)
+		}
+	}
+	if legacy := known.Legacy[r.ID.Number]; legacy != nil {
+		for _, unit := range legacy.Units {
+			note(unit.Unit)
+		}
+	}
+	if requests := known.CSR[r.ID.Number]; requests != nil {
+		for _, c := range requests.Certificates {
+			for _, requester := range c.Requesters {
+				note(requester)
+			}
+		}
+	}
+	return missing
+}
+
+// Gone tells whether the record knows a relation that Juju lists no more.
+func (s Snapshot) Gone() bool {
+	return slices.ContainsFunc(s.Record().Relations(), func(number int) bool { return !slices.Contains(s.Live, number) })
 }

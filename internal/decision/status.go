@@ -63,12 +63,7 @@ func tally(r record.Record) (certificates, applications int) {
 		application := ""
 		if legacy := r.Legacy[number]; legacy != nil {
 			application = legacy.Application
-			for _, unit := range legacy.Units {
-				certificates += len(unit.Pairs)
-			}
-			if legacy.Shared != nil {
-				certificates++
-			}
+			certificates += legacy.Count()
 		}
 		if requests := r.CSR[number]; requests != nil {
 			application = requests.Application

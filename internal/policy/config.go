@@ -10,11 +10,12 @@ package policy
 import (
 	"encoding/json"
 	"fmt"
-	"strconv"
+	"net/netip"
 	"strings"
 	"time"
 
 	"tls-authority/internal/pki"
+	"tls-authority/internal/tlscertificates"
 )
 
 // Config is config.yaml after every check: a value of this type needs none.
@@ -32,6 +33,32 @@ type Config struct {
 	ExtraSANs           pki.Names
 	DeniedOrganizations []string
 	DeniedCommonNames   []string
+	// AllowedDomains are canonical and sorted; each stands for itself and
+	// every name below it. None means any.
+	AllowedDomains []string
+	// AllowedRanges are masked and sorted; none means any address.
+	AllowedRanges   []netip.Prefix
+	AllowWildcards  bool
+	AllowCARequests bool
+	// CertificateLimit is the most certificates of one relation, -1 for no
+	// limit. It guards against a requirer that runs wild and is no quota.
+	CertificateLimit int
+}
+
+// Provider names us in what requirers of the CSR dialect read.
+const Provider = "tls-authority"
+
+// Capabilities tell requirers of the CSR dialect what the options let them
+// ask for. Addresses are always among it: no option excludes all of them.
+func (c Config) Capabilities() tlscertificates.Capabilities {
+	return tlscertificates.Capabilities{
+		IPSANs:         true,
+		WildcardDNS:    c.AllowWildcards,
+		Subdomain:      true,
+		CACertificates: c.AllowCARequests,
+		AllowedDomains: c.AllowedDomains,
+		ProviderType:   Provider,
+	}
 }
 
 // Bounds of the validity options. A leaf below an hour would be renewed more
@@ -47,13 +74,6 @@ const (
 	year = 365 * day
 )
 
-// optionReader collects the problems of all options, so that the operator
-// sees them at once.
-type optionReader struct {
-	raw      map[string]json.RawMessage
-	problems []string
-}
-
 // ParseConfig reads the options as config-get gives them. It returns every
 // problem found; the Config is of use only when there is none. Options that
 // are unset have the default of config.yaml.
@@ -61,7 +81,7 @@ func ParseConfig(raw map[string]json.RawMessage, application, model string) (Con
 	o := &optionReader{raw: raw}
 	config := Config{
 		CASubject: pki.Subject{
-			CommonName:         o.text("ca-common-name", defaultCommonName(application, model)),
+			CommonName:         o.text("ca-common-name", ""),
 			Organization:       o.text("ca-organization", ""),
 			OrganizationalUnit: o.text("ca-organizational-unit", ""),
 			Country:            o.text("ca-country", ""),
@@ -77,11 +97,38 @@ func ParseConfig(raw map[string]json.RawMessage, application, model string) (Con
 		ExtraSANs:           o.names("extra_sans"),
 		DeniedOrganizations: strings.Fields(o.text("denied-organizations", "system:masters")),
 		DeniedCommonNames:   strings.Fields(o.text("denied-common-names", defaultDeniedCommonNames)),
+		AllowedDomains:      o.domains("allowed-domains"),
+		AllowedRanges:       o.ranges("allowed-ip-ranges"),
+		AllowWildcards:      o.boolean("allow-wildcards", true),
+		AllowCARequests:     o.boolean("allow-ca-requests", false),
+		CertificateLimit:    o.limit("certificate-limit", 2500),
 	}
-	if _, err := GenerationSubject(config.CASubject, 1).Encode(); err != nil {
-		o.complain("ca-common-name or another part of the CA's subject", "%v", err)
+	if config.CASubject.CommonName == "" {
+		config.CASubject.CommonName = defaultCommonName(application, model)
 	}
+	o.checkSubject(config.CASubject)
 	return config, o.problems
+}
+
+// checkSubject tries each part of the CA's subject, so that a problem names
+// its option.
+func (o *optionReader) checkSubject(s pki.Subject) {
+	for _, part := range []struct {
+		option  string
+		subject pki.Subject
+	}{
+		{"ca-common-name", GenerationSubject(pki.Subject{CommonName: s.CommonName}, 1)},
+		{"ca-organization", pki.Subject{Organization: s.Organization}},
+		{"ca-organizational-unit", pki.Subject{OrganizationalUnit: s.OrganizationalUnit}},
+		{"ca-country", pki.Subject{Country: s.Country}},
+		{"ca-state", pki.Subject{Province: s.Province}},
+		{"ca-locality", pki.Subject{Locality: s.Locality}},
+		{"ca-email", pki.Subject{Email: s.Email}},
+	} {
+		if _, err := part.subject.Encode(); err != nil {
+			o.complain(part.option, "%v", err)
+		}
+	}
 }
 
 // defaultDeniedCommonNames are the names that Charmed Kubernetes trusts as
@@ -105,88 +152,4 @@ func defaultCommonName(application, model string) string {
 func GenerationSubject(s pki.Subject, generation int) pki.Subject {
 	s.CommonName = fmt.Sprintf("%s G%d", s.CommonName, generation)
 	return s
-}
-
-func (o *optionReader) complain(option, format string, args ...any) {
-	o.problems = append(o.problems, option+": "+fmt.Sprintf(format, args...))
-}
-
-// text reads a string option; unset and null give the default, an empty
-// string is a value.
-func (o *optionReader) text(option, byDefault string) string {
-	value, set := o.raw[option]
-	if !set || string(value) == "null" {
-		return byDefault
-	}
-	var text string
-	if err := json.Unmarshal(value, &text); err != nil {
-		o.complain(option, "is not a string")
-		return byDefault
-	}
-	if option == "ca-common-name" && text == "" {
-		return byDefault
-	}
-	return text
-}
-
-func (o *optionReader) keyType(option string, byDefault pki.KeyType) pki.KeyType {
-	keyType, err := pki.ParseKeyType(o.text(option, string(byDefault)))
-	if err != nil {
-		o.complain(option, "%v", err)
-	}
-	return keyType
-}
-
-func (o *optionReader) duration(option, byDefault string, low, high time.Duration) time.Duration {
-	text := o.text(option, byDefault)
-	d, err := parseDuration(text)
-	if err != nil {
-		o.complain(option, "%v", err)
-		return 0
-	}
-	if d < low || d > high {
-		o.complain(option, "%s is not between %s and %s", text, SpellDuration(low), SpellDuration(high))
-	}
-	return d
-}
-
-func (o *optionReader) names(option string) pki.Names {
-	names, problems := pki.ParseNames(strings.Fields(o.text(option, "")))
-	for _, p := range problems {
-		o.complain(option, "%q %s", p.Name, p.Reason)
-	}
-	return names
-}
-
-// parseDuration reads a whole number followed by m, h, d, w or y; a year has
-// 365 days.
-func parseDuration(text string) (time.Duration, error) {
-	units := map[byte]time.Duration{'m': time.Minute, 'h': time.Hour, 'd': day, 'w': 7 * day, 'y': year}
-	if text == "" {
-		return 0, fmt.Errorf("is empty: a number followed by m, h, d, w or y is wanted")
-	}
-	unit, known := units[text[len(text)-1]]
-	number, err := strconv.ParseUint(text[:len(text)-1], 10, 32)
-	if !known || err != nil {
-		return 0, fmt.Errorf("%q is not a number followed by m, h, d, w or y", text)
-	}
-	// 200 years keep the product within time.Duration's 292.
-	if number > uint64(200*year/unit) {
-		return 0, fmt.Errorf("%q is longer than 200 years", text)
-	}
-	return time.Duration(number) * unit, nil
-}
-
-// SpellDuration writes the whole number of the largest unit that fits, as an
-// operator would: 9y, 200d, 5h, 12m.
-func SpellDuration(d time.Duration) string {
-	switch {
-	case d >= year:
-		return fmt.Sprintf("%dy", d/year)
-	case d >= day:
-		return fmt.Sprintf("%dd", d/day)
-	case d >= time.Hour:
-		return fmt.Sprintf("%dh", d/time.Hour)
-	}
-	return fmt.Sprintf("%dm", d/time.Minute)
 }

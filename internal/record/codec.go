@@ -33,6 +33,9 @@ func Parse(bag map[string]string) (Record, error) {
 			return Record{}, fmt.Errorf("cannot read key %q of the peer databag: %w", key, err)
 		}
 	}
+	if r.CA == nil && (r.Client != nil || len(r.Relations()) > 0) {
+		return Record{}, fmt.Errorf("cannot read the peer databag: it has certificates but no key %q to tell which CA issued them", authorityKey)
+	}
 	if r.CA != nil && r.CA.Schema > SchemaVersion {
 		return Record{}, fmt.Errorf("cannot read the peer databag: it has schema %d, this charm knows %d: refresh to the newer charm", r.CA.Schema, SchemaVersion)
 	}

@@ -62,6 +62,10 @@ type Pair struct {
 	Certificate []byte `json:"certificate"`
 	Key         []byte `json:"key"`
 
+	// Asked tells that an operator asked for a new pair: it waits for its
+	// wave, not for its age.
+	Asked bool `json:"asked,omitempty"`
+
 	// Order is set where the pair has yet to be signed.
 	Order *Order `json:"-"`
 }
@@ -111,6 +115,10 @@ type Certificate struct {
 	Request    string   `json:"request"`
 	Requesters []string `json:"requesters"`
 	Name       string   `json:"name"`
+	// CA tells that the certificate is one of a CA.
+	CA bool `json:"ca,omitempty"`
+	// Asked tells that an operator asked for a new certificate.
+	Asked bool `json:"asked,omitempty"`
 	Issued
 }
 
@@ -122,6 +130,15 @@ func (a *Authority) ActiveGeneration() *Generation {
 		}
 	}
 	return nil
+}
+
+// Renewed is the authority with another certificate for the key of its active
+// generation.
+func (a *Authority) Renewed(certificate []byte) *Authority {
+	renewed := *a
+	renewed.Generations = slices.Clone(a.Generations)
+	renewed.ActiveGeneration().Certificate = certificate
+	return &renewed
 }
 
 // SecretLabel is the label of the secret with one generation's key.
@@ -185,4 +202,16 @@ func (l *Legacy) Find(unit string, kind tlscertificates.Kind, commonName string)
 		}
 	}
 	return nil
+}
+
+// Count is the number of pairs of a relation.
+func (l *Legacy) Count() int {
+	n := 0
+	for _, unit := range l.Units {
+		n += len(unit.Pairs)
+	}
+	if l.Shared != nil {
+		n++
+	}
+	return n
 }

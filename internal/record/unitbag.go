@@ -32,15 +32,18 @@ func (r Record) UnitBag(number int) map[string]string {
 // answers are what one remote unit looks for under its name.
 func (u Unit) answers(shared *Answer) tlscertificates.UnitAnswers {
 	answers := tlscertificates.UnitAnswers{
-		Name:   u.Name,
-		Server: map[string]tlscertificates.Pair{},
-		Client: map[string]tlscertificates.Pair{},
+		Name:         u.Name,
+		Server:       map[string]tlscertificates.Pair{},
+		Client:       map[string]tlscertificates.Pair{},
+		Intermediate: map[string]tlscertificates.Pair{},
 	}
 	for _, pair := range u.Pairs {
 		text := pair.pem()
 		switch {
 		case pair.Kind == tlscertificates.Client:
 			answers.Client[pair.CommonName] = text
+		case pair.Kind == tlscertificates.Intermediate:
+			answers.Intermediate[pair.CommonName] = text
 		case pair.TopLevel && pair.Listed:
 			answers.TopLevel = &text
 			answers.Server[pair.CommonName] = text
@@ -64,4 +67,14 @@ func (p Pair) pem() tlscertificates.Pair {
 		Certificate: pki.EncodeCertificatePEM(p.Certificate),
 		Key:         string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: p.Key})),
 	}
+}
+
+// Roots are the certificates to trust, PEM, and which of them is the active
+// one; none before there is a CA.
+func (r Record) Roots() (active string, roots []string) {
+	if r.CA == nil {
+		return "", nil
+	}
+	active = pki.EncodeCertificatePEM(r.CA.ActiveGeneration().Certificate)
+	return active, []string{active}
 }

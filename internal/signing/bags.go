@@ -4,6 +4,8 @@ package signing
 
 import (
 	"tls-authority/internal/decision"
+	"tls-authority/internal/policy"
+	"tls-authority/internal/record"
 	"tls-authority/internal/tlscertificates"
 )
 
@@ -18,7 +20,7 @@ func applicationBag(a decision.RelationAnswers) map[string]string {
 	if len(certificates) > 0 {
 		bag[tlscertificates.KeyCertificates] = tlscertificates.EncodeCertificates(certificates)
 	}
-	if errors := tlscertificates.EncodeRequestErrors(decision.Provider, a.Errors); errors != "" {
+	if errors := tlscertificates.EncodeRequestErrors(policy.Provider, a.Errors); errors != "" {
 		bag[tlscertificates.KeyRequestErrors] = errors
 	}
 	return bag
@@ -32,4 +34,17 @@ func OwnsAnswerKey(key string) bool {
 		return true
 	}
 	return false
+}
+
+// transferBags are what those get who only want to trust the CA. Both versions
+// of the interface are written at once, since no requirer reliably says which
+// one it speaks.
+func transferBags(t decision.Transfer, r record.Record, leader bool) TransferChanges {
+	change := TransferChanges{Transfer: t}
+	active, roots := r.Roots()
+	change.Unit = tlscertificates.EncodeTransferV0(active, roots)
+	if leader {
+		change.Application = tlscertificates.EncodeTransferV1(roots)
+	}
+	return change
 }

@@ -23,3 +23,17 @@ func ParseSecret(content map[string]string) (*pki.Issuer, error) {
 	}
 	return pki.NewIssuer(certificate, key)
 }
+
+// ParseKey reads the key of a CA from the content of its secret and joins it
+// to the certificate that the model trusts; they must belong together.
+func ParseKey(content map[string]string, certificateDER []byte) (*pki.Issuer, error) {
+	key, err := pki.ParsePrivateKeyPEM([]byte(content[SecretKey]))
+	if err != nil {
+		return nil, err
+	}
+	certificate, err := pki.ParseCertificateDER(certificateDER)
+	if err != nil {
+		return nil, err
+	}
+	return pki.NewIssuer(certificate, key)
+}

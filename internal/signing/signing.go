@@ -30,6 +30,7 @@ type Changes struct {
 	Secret    *juju.Secret
 	Peer      map[string]string
 	Relations []RelationChanges
+	Transfers []TransferChanges
 	Status    juju.Status
 	Log       []decision.LogLine
 	Reply     *decision.Reply
@@ -43,12 +44,21 @@ type RelationChanges struct {
 	Application map[string]string
 }
 
+// TransferChanges are our bags in one relation of the send-ca-cert endpoint.
+// Application is nil on a unit that does not lead.
+type TransferChanges struct {
+	Transfer    decision.Transfer
+	Unit        map[string]string
+	Application map[string]string
+}
+
 // signer signs the orders of one decision. The CA's key is read when the
 // first order needs it, and so not at all in a hook that signs nothing.
 type signer struct {
 	authority *record.Authority
 	read      func() (*pki.Issuer, error)
 	issuer    *pki.Issuer
+	log       []decision.LogLine
 }
 
 // CarryOut turns a decision into bytes. The function readIssuer is called at
@@ -69,6 +79,13 @@ func CarryOut(s decision.Snapshot, d decision.Decision, readIssuer func() (*pki.
 		}
 		changes.Secret, desired.CA = secret, authority
 	}
+	if d.Renew != nil {
+		authority, err := w.renewAuthority(*d.Renew)
+		if err != nil {
+			return Changes{}, fmt.Errorf("cannot renew the CA: %w", err)
+		}
+		desired.CA = authority
+	}
 	if err := w.signClient(desired.Client); err != nil {
 		return Changes{}, err
 	}
@@ -78,6 +95,10 @@ func CarryOut(s decision.Snapshot, d decision.Decision, readIssuer func() (*pki.
 			return Changes{}, fmt.Errorf("cannot answer relation %s: %w", relation.ID, err)
 		}
 		changes.Relations = append(changes.Relations, change)
+	}
+	changes.Log = append(changes.Log, w.log...)
+	for _, transfer := range s.Transfers {
+		changes.Transfers = append(changes.Transfers, transferBags(transfer, desired, s.Leader))
 	}
 	var err error
 	changes.Peer, err = record.Encode(desired)
@@ -105,6 +126,19 @@ func createAuthority(order record.Order) (*juju.Secret, *record.Authority, error
 		},
 	}
 	return secret, record.NewAuthority(certificate.Raw), nil
+}
+
+// renewAuthority gives the active generation a new certificate for its key.
+func (w *signer) renewAuthority(order record.Order) (*record.Authority, error) {
+	issuer, err := w.read()
+	if err != nil {
+		return nil, err
+	}
+	certificate, err := issuer.Renew(order.Template.Validity)
+	if err != nil {
+		return nil, err
+	}
+	return w.authority.Renewed(certificate.Raw), nil
 }
 
 func (w *signer) signClient(client *record.Pair) error {
@@ -148,6 +182,7 @@ func (w *signer) signLegacy(legacy *record.Legacy) error {
 				return fmt.Errorf("cannot issue %s certificate %q for %s: %w", pair.Kind, pair.CommonName, unit.Unit, err)
 			}
 			if refused != nil {
+				w.noteRefusal(unit.Unit, pair.CommonName, refused)
 				legacy.Problems = record.AddProblem(legacy.Problems, record.Problem{Requester: unit.Unit, Subject: pair.CommonName, Reason: refused.Error(), Code: int(tlscertificates.Other)})
 				continue
 			}
@@ -160,10 +195,17 @@ func (w *signer) signLegacy(legacy *record.Legacy) error {
 	}
 	refused, err := w.signLegacyPair(legacy.Shared)
 	if refused != nil {
+		w.noteRefusal(legacy.Application, legacy.Shared.CommonName, refused)
 		legacy.Problems = record.AddProblem(legacy.Problems, record.Problem{Requester: legacy.Application, Subject: legacy.Shared.CommonName, Reason: refused.Error(), Code: int(tlscertificates.Other)})
 		legacy.Shared = nil
 	}
 	return err
+}
+
+// noteRefusal logs what only the signature showed to be wrong: the decision
+// should have refused it.
+func (w *signer) noteRefusal(requester, subject string, why error) {
+	w.log = append(w.log, decision.LogLine{Level: juju.Warning, Message: fmt.Sprintf("refused a request of %s while signing: %q: %v", requester, record.Shorten(subject), why)})
 }
 
 // signLegacyPair tells apart a request that is refused and a failure.
@@ -215,6 +257,7 @@ func (w *signer) signRequests(promised decision.RelationAnswers, index *record.R
 		switch {
 		case errors.Is(err, pki.ErrBadRequest):
 			r := policy.Refuse(tlscertificates.Other, "the certificate signing request is refused", err)
+			w.noteRefusal("a requirer", "a certificate signing request", err)
 			signed.Errors = append(signed.Errors, r.Answer(answer.CSR))
 			index.Refuse(answer.CSR, r.Code, r.Reason)
 		case err != nil:

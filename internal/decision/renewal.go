@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-3.0-only
+
+package decision
+
+import (
+	"strconv"
+	"time"
+
+	"tls-authority/internal/juju"
+	"tls-authority/internal/pki"
+	"tls-authority/internal/policy"
+	"tls-authority/internal/record"
+)
+
+// Points of a certificate's life, as fractions, at which it is issued anew.
+// Nobody renews a pair of the legacy dialect but us, so there is time for it
+// to happen in waves. In the CSR dialect the requirer leads, at 0.9 by
+// default; what it leaves until 0.93 is re-signed for it.
+const (
+	legacyDue     = 2.0 / 3
+	legacySpread  = 1.0 / 12
+	legacyOverdue = 0.9
+	requestDue    = 0.93
+	authorityDue  = 2.0 / 3
+)
+
+// waveShare is the part of a relation's pairs that one hook may renew. A
+// renewed pair restarts a service, and a cluster survives only so many
+// restarts at once.
+const waveShare = 10
+
+// passed tells whether a fraction of a certificate's life is over.
+func passed(now time.Time, issued record.Issued, fraction float64) bool {
+	life := issued.NotAfter.Sub(issued.NotBefore)
+	return now.Sub(issued.NotBefore) >= time.Duration(float64(life)*fraction)
+}
+
+// spread is where in the time between due and due plus legacySpread a pair is
+// renewed: from 0 to 1, by its serial number, so that a fleet that was issued
+// in one hour is not renewed in one.
+func spread(issued record.Issued) float64 {
+	const digits = 4
+	tail := issued.Serial
+	if len(tail) > digits {
+		tail = tail[len(tail)-digits:]
+	}
+	n, err := strconv.ParseUint(tail, 16, 32)
+	if err != nil {
+		return 0
+	}
+	return float64(n) / (1 << (4 * digits))
+}
+
+// wave is what one hook may renew of one relation.
+type wave struct {
+	now  time.Time
+	left int
+	// echo tells that the hook is the answer to our own write of the record:
+	// waves would follow each other without a pause.
+	echo bool
+}
+
+func newWave(s Snapshot, pairs int) *wave {
+	echo := s.Peer != nil && s.Event.Kind == juju.RelationChanged && s.Event.Relation == s.Peer.ID
+	return &wave{now: s.Now, left: max(1, pairs/waveShare), echo: echo}
+}
+
+// due tells whether a pair should be renewed. One that an operator asked for
+// does not wait for its age, but for its wave.
+func (w *wave) due(pair record.Pair) bool {
+	return w.overdue(pair) || pair.Asked || !w.echo && passed(w.now, pair.Issued, legacyDue+legacySpread*spread(pair.Issued))
+}
+
+func (w *wave) overdue(pair record.Pair) bool {
+	return passed(w.now, pair.Issued, legacyOverdue)
+}
+
+// takes tells whether a pair that is due is renewed in this hook, and counts
+// it. It is asked last, when the renewal is certain: what cannot be renewed
+// must not stand in the way of the others.
+func (w *wave) takes(pair record.Pair) bool {
+	if w.overdue(pair) {
+		return true
+	}
+	if w.left == 0 {
+		return false
+	}
+	w.left--
+	return true
+}
+
+// renewAuthority orders the renewal of the root: the same name and the same
+// key with a new life, so that it is invisible to leaves and to those who
+// trust it. It is due by age, or when a leaf would get less than half of the
+// life it should have; and only when it gains a third of a life, so that no
+// choice of options makes it come again at once.
+func renewAuthority(s Snapshot, a authority) *record.Order {
+	validity := pki.NewValidity(s.Now, s.Config.CAValidity)
+	gain := validity.NotAfter.Sub(a.validity.NotAfter)
+	if gain < s.Config.CAValidity/3 {
+		return nil
+	}
+	left := a.validity.NotAfter.Sub(s.Now)
+	aged := passed(s.Now, record.Issued{NotBefore: a.validity.NotBefore, NotAfter: a.validity.NotAfter}, authorityDue)
+	clips := left < max(s.Config.CertificateValidity, s.Config.LegacyValidity)/2
+	if !aged && !clips {
+		return nil
+	}
+	return &record.Order{
+		Reason:   "the root has " + policy.SpellDuration(max(left, 0)) + " left",
+		Template: pki.Template{Profile: pki.Root, Validity: validity},
+	}
+}
