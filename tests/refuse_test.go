@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -44,6 +45,7 @@ func TestBadCSRsAreRefusedAndNeighboursServed(t *testing.T) {
 		"a line break in the common name":  {csr: subject("web\nexample"), code: 999, reason: "control character"},
 		"a zero byte in a name":            {csr: withNames(t, "a\x00b.example.com"), code: 999, reason: "control character"},
 		"the CA's own name":                {csr: subject("tls-authority demo G1"), code: 999, reason: "the CA's own"},
+		"the CA's name in capitals":        {csr: subject("TLS-Authority  demo G1"), code: 999, reason: "the CA's own"},
 		"the name of the global client":    {csr: subject("client"), code: 102, reason: "denied-common-names"},
 		"the name of the API server":       {csr: subject("system:kube-apiserver"), code: 102, reason: "denied-common-names"},
 		"the administrators of Kubernetes": {csr: subject("me", "system:masters"), code: 102, reason: "denied-organizations"},
@@ -217,4 +219,54 @@ func TestCARequestsAreRefused(t *testing.T) {
 	require.Empty(t, s.answers(relation))
 	require.Equal(t, 999, s.errors(relation)[csr].Error.Code)
 	require.Contains(t, s.Bag(relation, charm)["capabilities"], `"supports_ca_certificates":false`)
+}
+
+// TestAnUnreadableBagKeepsWhatItHas: who cannot be read for a moment has not
+// said that they want nothing.
+func TestAnUnreadableBagKeepsWhatItHas(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, jujusim.Options{}, 1)
+	csr, _ := newCSR(t, nil)
+	web := s.relate("web", map[string]map[string]string{"web/0": csrBag(t, csr)})
+	etcd := s.relate("etcd", map[string]map[string]string{"etcd/0": {
+		"unit_name": "etcd_0", "cert_requests": `{"a.example.com": {"sans": []}}`, "client_cert_requests": `{"me": {}}`,
+		"application_cert_requests": `{"vip.example.com": {"sans": []}}`,
+	}})
+	answers, bag := s.answers(web), s.legacy(etcd)
+	for _, garbage := range []string{"{broken", `{"an": "object"}`, `"text"`, "7"} {
+		require.NoError(t, s.SetBag(web, "web/0", map[string]string{"certificate_signing_requests": garbage}))
+		if garbage[0] != '{' || garbage == "{broken" {
+			require.NoError(t, s.SetBag(etcd, "etcd/0", map[string]string{
+				"cert_requests": garbage, "client_cert_requests": garbage, "application_cert_requests": garbage,
+			}))
+		}
+		s.settle()
+		require.Equal(t, answers, s.answers(web), garbage)
+		require.Equal(t, bag, s.legacy(etcd), garbage)
+		_, message := s.Status(charm + "/0")
+		require.Contains(t, message, "denied")
+	}
+	require.NoError(t, s.SetBag(web, "web/0", map[string]string{"certificate_signing_requests": "[]"}))
+	require.NoError(t, s.SetBag(etcd, "etcd/0", map[string]string{"cert_requests": "{}", "client_cert_requests": "", "application_cert_requests": ""}))
+	s.settle()
+	require.Empty(t, s.answers(web), "an empty list that can be read withdraws")
+	require.NotContains(t, s.legacy(etcd), "etcd_0.processed_requests")
+	require.NotContains(t, s.legacy(etcd), "etcd_0.processed_application_requests")
+}
+
+// TestAFloodOfGarbageStopsNobody fills a databag to what Juju allows.
+func TestAFloodOfGarbageStopsNobody(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, jujusim.Options{}, 1)
+	good, _ := newCSR(t, nil)
+	csrs := []string{good}
+	for i := range 700 {
+		csrs = append(csrs, fmt.Sprintf("%d %s", i, strings.Repeat("x", 15<<10)))
+	}
+	relation := s.relate("web", map[string]map[string]string{"web/0": csrBag(t, csrs...)})
+	require.Contains(t, s.answers(relation), good)
+	require.NotEmpty(t, s.errors(relation))
+	require.Less(t, len(s.Bag(relation, charm)["request_errors"]), 2<<20)
+	etcd := s.relate("etcd", etcdBags(1))
+	requireServer(t, s.root(), serverPair(s.legacy(etcd), "etcd_0").leaf(t))
 }

@@ -36,6 +36,13 @@ type site struct {
 // newSite deploys the charm with one unit or more and lets it settle.
 func newSite(t *testing.T, o jujusim.Options, units int) *site {
 	t.Helper()
+	if o.ExecOnly {
+		// A program built with the race detector takes a second to exit, and
+		// this one is called a dozen times a hook.
+		program, err := simulator()
+		require.NoError(t, err, program)
+		o.ToolBinary = program
+	}
 	model, err := jujusim.New(o)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, model.Close()) })
