@@ -120,8 +120,23 @@ func actionReference(t *testing.T, actions []entry) string {
 	fmt.Fprintf(&text, "# Actions\n\n"+generatedNote, "actions.yaml")
 	text.WriteString("Run them with `juju run tls-authority/leader <action>`.\n")
 	for _, a := range actions {
-		require.True(t, a.Params.IsZero(), "action %s has parameters: give them a table here", a.name)
-		fmt.Fprintf(&text, "\n## %s\n\nNo parameters.\n\n%s", a.name, a.Description)
+		fmt.Fprintf(&text, "\n## %s\n\n%s\n%s", a.name, a.Description, parameterTable(t, a.Params))
+	}
+	return text.String()
+}
+
+// parameterTable tells the parameters of an action, in the order of the file.
+func parameterTable(t *testing.T, params yaml.Node) string {
+	t.Helper()
+	if params.IsZero() {
+		return "No parameters.\n"
+	}
+	var text strings.Builder
+	text.WriteString("| Parameter | Type | Default | Meaning |\n|---|---|---|---|\n")
+	for i := 0; i+1 < len(params.Content); i += 2 {
+		p := entry{name: params.Content[i].Value}
+		require.NoError(t, params.Content[i+1].Decode(&p))
+		fmt.Fprintf(&text, "| `%s` | %s | %s | %s |\n", p.name, p.Type, p.defaultText(), strings.Join(strings.Fields(p.Description), " "))
 	}
 	return text.String()
 }

@@ -88,7 +88,7 @@ func (s *show) event(run jujusim.HookRun) {
 	if s.json {
 		return
 	}
-	fmt.Fprintf(s.out, "  %s%7.1f ms%s  %2d calls  %d writes  %-32s %s%s%s\n",
+	fmt.Fprintf(s.out, "  %s%7.1f ms%s  %2d calls  writes: %d  %-32s %s%s%s\n",
 		s.colour.dim, line.Milliseconds, s.colour.plain, line.Calls, line.Writes, line.Event, s.colour.dim, line.Remote, s.colour.plain)
 }
 
@@ -173,10 +173,12 @@ func (s *show) handshakes(tried []handshake) {
 			verdict = "accepted"
 		}
 		colour := s.colour.green
-		if h.Accepted != h.Wanted {
+		if h.Accepted == h.Wanted {
+			verdict += ", as it should be"
+		} else {
 			colour, verdict = s.colour.red, verdict+", which is wrong"
 		}
-		fmt.Fprintf(s.out, "  %s%-8s%s  %s  %s%s%s\n", colour, verdict, s.colour.plain, h.Name, s.colour.dim, h.Detail, s.colour.plain)
+		fmt.Fprintf(s.out, "  %s%-23s%s  %s  %s%s%s\n", colour, verdict, s.colour.plain, h.Name, s.colour.dim, h.Detail, s.colour.plain)
 	}
 }
 

@@ -36,6 +36,11 @@ func read(ctx context.Context, client *juju.Client, event juju.Event, now time.T
 	if s.Status, err = client.Status(ctx); err != nil {
 		return decision.Snapshot{}, fmt.Errorf("cannot read status: %w", err)
 	}
+	if event.Kind == juju.Action {
+		if s.Parameters, err = client.ActionParameters(ctx); err != nil {
+			return decision.Snapshot{}, fmt.Errorf("cannot read the parameters of the action: %w", err)
+		}
+	}
 	if s.Peer, err = readPeer(ctx, client, event); err != nil {
 		return decision.Snapshot{}, err
 	}

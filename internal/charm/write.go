@@ -19,8 +19,12 @@ import (
 // each write to a relation wakes all its units, and some restart a service.
 func write(ctx context.Context, client *juju.Client, s decision.Snapshot, c signing.Changes) error {
 	if c.Secret != nil {
-		if _, err := client.AddSecret(ctx, *c.Secret); err != nil {
-			return fmt.Errorf("cannot store the key of the CA: %w", err)
+		id, err := client.AddSecret(ctx, *c.Secret)
+		if err != nil {
+			return fmt.Errorf("cannot store a key: %w", err)
+		}
+		if c.Reply != nil {
+			c.Reply.Results["secret-id"] = "secret:" + string(id)
 		}
 	}
 	if err := writePeer(ctx, client, s, c.Peer); err != nil {

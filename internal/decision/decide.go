@@ -17,7 +17,7 @@ func Make(s Snapshot) Decision {
 	d := Decision{Record: s.Record()}
 	switch {
 	case s.Event.Kind == juju.Action:
-		d.Reply = reply(s)
+		answer(s, &d)
 		d.Status = s.Status
 	case s.Peer == nil:
 		// Without the peer databag no CA could be recorded, and the next

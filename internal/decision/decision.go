@@ -42,12 +42,6 @@ type LogLine struct {
 	Message string
 }
 
-// Reply is the answer to an action: results, or why there are none.
-type Reply struct {
-	Results map[string]string
-	Failure string
-}
-
 // RelationAnswers is the application databag of one relation as it shall be.
 type RelationAnswers struct {
 	Certificates []RequestAnswer

@@ -8,30 +8,65 @@ import (
 	"fmt"
 	"time"
 
+	"tls-authority/internal/juju"
 	"tls-authority/internal/pki"
 	"tls-authority/internal/policy"
 	"tls-authority/internal/record"
 )
 
-// reply answers an action from the snapshot alone. Any unit can: all it says
-// is in the peer databag. Keys of results are flat and kebab-case; a private
-// key is never among the values.
-func reply(s Snapshot) *Reply {
-	r := s.Record()
-	if r.CA == nil {
-		return &Reply{Failure: "there is no CA yet: wait until the leader unit is active"}
+// Reply is the answer to an action: results, or why there are none. Keys of
+// results are flat and kebab-case; a private key is never among the values.
+type Reply struct {
+	Results map[string]string
+	Failure string
+	// Order asks for a certificate whose text goes into the results. Where
+	// it has no public key, a key is made, which goes into a secret whose id
+	// is the result.
+	Order *record.Order
+}
+
+// answer answers an action. What it only tells is in the peer databag, so that
+// any unit can; what it changes is the leader's.
+func answer(s Snapshot, d *Decision) {
+	if d.Record.CA == nil {
+		d.Reply = fail("there is no CA yet: wait until the leader unit is active")
+		return
 	}
-	a, err := newAuthority(r.CA)
+	a, err := newAuthority(d.Record.CA)
 	if err != nil {
-		return &Reply{Failure: err.Error()}
+		d.Reply = fail("%v", err)
+		return
 	}
 	switch s.Event.Name {
 	case "get-ca-certificate":
-		return authorityReply(s, a)
+		d.Reply = authorityReply(s, a)
 	case "list-certificates":
-		return listReply(r)
+		d.Reply = listReply(s, d.Record)
+	case "renew-certificates", "issue-certificate", "sign-csr":
+		change(s, a, d)
+	default:
+		d.Reply = fail("the action %q is not known to this charm", s.Event.Name)
 	}
-	return &Reply{Failure: fmt.Sprintf("the action %q is not known to this charm", s.Event.Name)}
+}
+
+// change answers the actions that change what is issued.
+func change(s Snapshot, a authority, d *Decision) {
+	switch {
+	case !s.Leader:
+		d.Reply = fail("this unit does not lead: run the action on %s/leader", s.Event.Unit.Application())
+	case len(s.ConfigProblems) > 0:
+		d.Reply = fail("%s", configStatus(s).Message)
+	case s.Event.Name == "renew-certificates":
+		renewReply(s, d)
+	case s.Event.Name == "issue-certificate":
+		issueReply(s, a, d)
+	default:
+		signReply(s, a, d)
+	}
+}
+
+func fail(format string, args ...any) *Reply {
+	return &Reply{Failure: fmt.Sprintf(format, args...)}
 }
 
 func authorityReply(s Snapshot, a authority) *Reply {
@@ -47,64 +82,31 @@ func authorityReply(s Snapshot, a authority) *Reply {
 	}}
 }
 
-// listedCertificate is one entry of the result `certificates`, in JSON.
-type listedCertificate struct {
-	Relation     int    `json:"relation"`
-	Requester    string `json:"requester"`
-	Kind         string `json:"kind"`
-	CommonName   string `json:"common-name"`
-	SerialNumber string `json:"serial-number"`
-	NotBefore    string `json:"not-before"`
-	NotAfter     string `json:"not-after"`
+// parameter reads one parameter of an action; an absent one is the zero value.
+func parameter[T any](s Snapshot, name string) (T, error) {
+	var value T
+	raw, given := s.Parameters[name]
+	if !given || string(raw) == "null" {
+		return value, nil
+	}
+	if err := json.Unmarshal(raw, &value); err != nil {
+		return value, fmt.Errorf("the parameter %s has another type than actions.yaml says", name)
+	}
+	return value, nil
 }
 
-func listReply(r record.Record) *Reply {
-	list := listCertificates(r)
-	text, err := json.Marshal(list)
-	if err != nil {
-		return &Reply{Failure: fmt.Sprintf("cannot encode the list: %v", err)}
+// parameters reads several text parameters, in order.
+func parameters(s Snapshot, names ...string) ([]string, error) {
+	values := make([]string, len(names))
+	for i, name := range names {
+		value, err := parameter[string](s, name)
+		if err != nil {
+			return nil, err
+		}
+		values[i] = value
 	}
-	return &Reply{Results: map[string]string{
-		"message":      count(len(list), "certificate") + " in service",
-		"count":        fmt.Sprint(len(list)),
-		"certificates": string(text),
-	}}
+	return values, nil
 }
 
-// listCertificates are the certificates in service, by relation and
-// requester, the global client certificate first.
-func listCertificates(r record.Record) []listedCertificate {
-	list := []listedCertificate{}
-	add := func(relation int, requester, kind, commonName string, issued record.Issued) {
-		list = append(list, listedCertificate{
-			Relation:     relation,
-			Requester:    requester,
-			Kind:         kind,
-			CommonName:   commonName,
-			SerialNumber: issued.Serial,
-			NotBefore:    issued.NotBefore.Format(time.RFC3339),
-			NotAfter:     issued.NotAfter.Format(time.RFC3339),
-		})
-	}
-	if r.Client != nil {
-		add(-1, "all legacy relations", "client", globalClientName, r.Client.Issued)
-	}
-	for _, number := range r.Relations() {
-		if legacy := r.Legacy[number]; legacy != nil {
-			for _, unit := range legacy.Units {
-				for _, pair := range unit.Pairs {
-					add(number, unit.Unit, string(pair.Kind), pair.CommonName, pair.Issued)
-				}
-			}
-			if shared := legacy.Shared; shared != nil {
-				add(number, legacy.Application, string(shared.Kind), shared.CommonName, shared.Issued)
-			}
-		}
-		if requests := r.CSR[number]; requests != nil {
-			for _, c := range requests.Certificates {
-				add(number, c.Requesters[0], "csr", c.Name, c.Issued)
-			}
-		}
-	}
-	return list
-}
+// unitOf is the application of a unit's name, or the name itself.
+func unitOf(requester string) string { return juju.UnitName(requester).Application() }

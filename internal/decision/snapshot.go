@@ -4,6 +4,7 @@ package decision
 
 import (
 	"crypto/x509"
+	"encoding/json"
 	"slices"
 	"time"
 
@@ -30,6 +31,9 @@ type Snapshot struct {
 	// Dying tells that Juju is removing this unit. It is looked up on the
 	// leader, and only where it matters: when a requirer seems to be gone.
 	Dying bool
+
+	// Parameters are those of an action.
+	Parameters map[string]json.RawMessage
 
 	// Config is of use only when ConfigProblems is empty.
 	Config         policy.Config

@@ -71,7 +71,7 @@ func (o *optionReader) keyType(option string, byDefault pki.KeyType) pki.KeyType
 
 func (o *optionReader) duration(option, byDefault string, low, high time.Duration) time.Duration {
 	text := o.text(option, byDefault)
-	d, err := parseDuration(text)
+	d, err := ParseDuration(text)
 	if err != nil {
 		o.complain(option, "%v", err)
 		return 0
@@ -138,9 +138,9 @@ func (o *optionReader) ranges(option string) []netip.Prefix {
 	return slices.Compact(ranges)
 }
 
-// parseDuration reads a whole number followed by m, h, d, w or y; a year has
+// ParseDuration reads a whole number followed by m, h, d, w or y; a year has
 // 365 days.
-func parseDuration(text string) (time.Duration, error) {
+func ParseDuration(text string) (time.Duration, error) {
 	units := map[byte]time.Duration{'m': time.Minute, 'h': time.Hour, 'd': day, 'w': 7 * day, 'y': year}
 	if text == "" {
 		return 0, fmt.Errorf("is empty: a number followed by m, h, d, w or y is wanted")

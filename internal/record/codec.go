@@ -19,6 +19,7 @@ const SchemaVersion = 1
 const (
 	authorityKey     = "ca"
 	clientKey        = "client"
+	byActionKey      = "by-action"
 	legacyKeyPrefix  = "legacy-"
 	requestKeyPrefix = "csr-"
 )
@@ -33,7 +34,7 @@ func Parse(bag map[string]string) (Record, error) {
 			return Record{}, fmt.Errorf("cannot read key %q of the peer databag: %w", key, err)
 		}
 	}
-	if r.CA == nil && (r.Client != nil || len(r.Relations()) > 0) {
+	if r.CA == nil && (r.Client != nil || len(r.ByAction)+len(r.Relations()) > 0) {
 		return Record{}, fmt.Errorf("cannot read the peer databag: it has certificates but no key %q to tell which CA issued them", authorityKey)
 	}
 	if r.CA != nil && r.CA.Schema > SchemaVersion {
@@ -56,6 +57,8 @@ func (r *Record) parseEntry(key, text string) error {
 	case key == clientKey:
 		r.Client = &Pair{}
 		return json.Unmarshal([]byte(text), r.Client)
+	case key == byActionKey:
+		return json.Unmarshal([]byte(text), &r.ByAction)
 	case strings.HasPrefix(key, legacyKeyPrefix):
 		return parseNumbered(key, legacyKeyPrefix, text, r.Legacy)
 	case strings.HasPrefix(key, requestKeyPrefix):
@@ -98,6 +101,11 @@ func Encode(r Record) (map[string]string, error) {
 			return nil, err
 		}
 	}
+	if len(r.ByAction) > 0 {
+		if err := put(byActionKey, r.ByAction); err != nil {
+			return nil, err
+		}
+	}
 	for number, legacy := range r.Legacy {
 		if err := put(legacyKeyPrefix+strconv.Itoa(number), legacy); err != nil {
 			return nil, err
@@ -113,6 +121,6 @@ func Encode(r Record) (map[string]string, error) {
 
 // OwnsKey tells the keys of the peer databag that Encode owns.
 func OwnsKey(key string) bool {
-	return key == authorityKey || key == clientKey ||
+	return key == authorityKey || key == clientKey || key == byActionKey ||
 		strings.HasPrefix(key, legacyKeyPrefix) || strings.HasPrefix(key, requestKeyPrefix)
 }

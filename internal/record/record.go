@@ -32,6 +32,9 @@ type Record struct {
 	// Legacy and CSR are by the number of the relation.
 	Legacy map[int]*Legacy
 	CSR    map[int]*Requests
+	// ByAction are the certificates that operators had issued by actions,
+	// oldest first.
+	ByAction []Certificate
 }
 
 // Authority is the public state of the CA.
@@ -149,7 +152,7 @@ func SecretLabel(generation int) string {
 // Clone copies the maps, so that a decision never changes the snapshot it was
 // taken from; what they point to is replaced, not modified.
 func (r Record) Clone() Record {
-	c := Record{CA: r.CA, Client: r.Client, Legacy: map[int]*Legacy{}, CSR: map[int]*Requests{}}
+	c := Record{CA: r.CA, Client: r.Client, ByAction: r.ByAction, Legacy: map[int]*Legacy{}, CSR: map[int]*Requests{}}
 	for number, legacy := range r.Legacy {
 		c.Legacy[number] = legacy
 	}

@@ -21,7 +21,7 @@ func (r Record) UnitBag(number int) map[string]string {
 	}
 	answers := tlscertificates.LegacyAnswers{
 		CA:     pki.EncodeCertificatePEM(r.CA.ActiveGeneration().Certificate),
-		Client: r.Client.pem(),
+		Client: r.Client.PEM(),
 	}
 	for _, unit := range legacy.Units {
 		answers.Units = append(answers.Units, unit.answers(legacy.Shared))
@@ -38,7 +38,7 @@ func (u Unit) answers(shared *Answer) tlscertificates.UnitAnswers {
 		Intermediate: map[string]tlscertificates.Pair{},
 	}
 	for _, pair := range u.Pairs {
-		text := pair.pem()
+		text := pair.PEM()
 		switch {
 		case pair.Kind == tlscertificates.Client:
 			answers.Client[pair.CommonName] = text
@@ -54,15 +54,15 @@ func (u Unit) answers(shared *Answer) tlscertificates.UnitAnswers {
 		}
 	}
 	if u.Shares && shared != nil {
-		text := shared.pem()
+		text := shared.PEM()
 		answers.Application = &text
 	}
 	return answers
 }
 
-// pem is the pair as the legacy dialect carries it, each part ending in a
+// PEM is the pair as the legacy dialect carries it, each part ending in a
 // newline: consumers append the chain to it as text.
-func (p Pair) pem() tlscertificates.Pair {
+func (p Pair) PEM() tlscertificates.Pair {
 	return tlscertificates.Pair{
 		Certificate: pki.EncodeCertificatePEM(p.Certificate),
 		Key:         string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: p.Key})),

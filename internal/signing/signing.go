@@ -66,10 +66,10 @@ type signer struct {
 // carried out because of what it asks for is refused like any bad request;
 // every other failure is an error, and nothing may be written then.
 func CarryOut(s decision.Snapshot, d decision.Decision, readIssuer func() (*pki.Issuer, error)) (Changes, error) {
-	if d.Reply != nil {
-		return Changes{Status: d.Status, Log: d.Log, Reply: d.Reply}, nil
-	}
 	w := &signer{authority: d.Record.CA, read: readIssuer}
+	if d.Reply != nil {
+		return w.reply(d)
+	}
 	changes := Changes{Status: d.Status, Log: d.Log}
 	desired := d.Record
 	if d.Create != nil {
