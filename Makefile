@@ -5,10 +5,10 @@ ARCHES   ?= $(ARCH)
 FUZZTIME ?= 1m
 VULN     := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
-.PHONY: help build charm demo test check format vet staticcheck vulnerabilities tidy docs fuzz clean
+.PHONY: help build charm demo test test-all check format vet staticcheck vulnerabilities tidy docs fuzz clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 build: ## compile every package
 	go build ./...
@@ -22,6 +22,9 @@ demo: ## deploy the charm in a simulated model and watch it issue certificates
 
 test: ## run the tests with the race detector; they pack the charm they drive
 	@go run ./cmd/testreport -race -timeout 300s ./...
+
+test-all: test ## the fast suite and the heavy one
+	cd tests/heavy && go test -timeout 80m ./...
 
 check: format vet staticcheck vulnerabilities tidy test ## everything that must pass before a change lands
 

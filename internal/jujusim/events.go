@@ -301,11 +301,11 @@ func (m *Model) finish(u *unit, e *event) {
 		u.installed = true
 	case "config-changed":
 		u.configSeen = e.version
-		if !u.started {
+		if u.startFollows() {
 			u.pending = plain("start")
 		}
 	case "start":
-		u.started, u.stopped = true, false
+		u.started, u.stopped, u.newPod = true, false, false
 	case "upgrade-charm":
 		u.pending = plain("config-changed")
 	case "leader-settings-changed":

@@ -18,6 +18,7 @@ type unit struct {
 
 	dying                                bool
 	installed, started, stopped, removed bool
+	newPod                               bool // start is owed, see startFollows
 	// isLeader is the leadership the agent has accepted; the model's own view
 	// is application.leader.
 	isLeader           bool

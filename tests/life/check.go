@@ -267,3 +267,23 @@ func parseOne(text string) (*x509.Certificate, error) {
 	}
 	return x509.ParseCertificate(block.Bytes)
 }
+
+// Root is the CA certificate at present, nil where Check would fail.
+func (l *Life) Root() *x509.Certificate {
+	root, err := l.root()
+	if err != nil {
+		return nil
+	}
+	return root
+}
+
+// Answers are the answers to CSRs as they are published, by relation.
+func (l *Life) Answers() map[int]string {
+	answers := map[int]string{}
+	for _, r := range l.requirers {
+		if text := l.Model.Bag(r.relation, Application)["certificates"]; text != "" {
+			answers[r.relation] = text
+		}
+	}
+	return answers
+}

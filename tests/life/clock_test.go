@@ -18,12 +18,13 @@ import (
 func TestThreeYearsWithoutARequirersEvent(t *testing.T) {
 	t.Parallel()
 	const day, years = 24 * time.Hour, 3
+	const quiet = 5 // days between two checks when nothing is renewed
 	l, err := life.New(charmPath(t), 1)
 	require.NoError(t, err)
 	defer l.Close()
 	require.NoError(t, l.Rest())
-	require.NoError(t, l.Fleet(true, 12))
-	require.NoError(t, l.Fleet(false, 3))
+	require.NoError(t, l.Fleet(true, 4))
+	require.NoError(t, l.Fleet(false, 1))
 	require.NoError(t, l.Rest())
 	most := 0
 	for today := range years * 365 {
@@ -31,7 +32,6 @@ func TestThreeYearsWithoutARequirersEvent(t *testing.T) {
 		before := l.Serials()
 		require.NoError(t, l.Model.UpdateStatus(life.Application+"/0"), "day %d", today)
 		require.NoError(t, l.Model.Settle(), "day %d", today)
-		require.NoError(t, l.Check(), "day %d", today)
 		renewed := 0
 		for holder, serial := range l.Serials() {
 			if before[holder] != serial {
@@ -39,9 +39,12 @@ func TestThreeYearsWithoutARequirersEvent(t *testing.T) {
 			}
 		}
 		most = max(most, renewed)
+		if renewed > 0 || today%quiet == 0 {
+			require.NoError(t, l.Check(), "day %d", today)
+		}
 	}
 	require.NotZero(t, most, "nothing was ever renewed")
-	require.LessOrEqual(t, most, 2, "twelve servers are renewed in waves of one, beside the global client")
+	require.LessOrEqual(t, most, 2, "four servers are renewed in waves of one, beside the global client")
 }
 
 // TestAFleetIsRenewedInWaves counts what one hook renews of a fleet that was
@@ -49,7 +52,7 @@ func TestThreeYearsWithoutARequirersEvent(t *testing.T) {
 // tenths.
 func TestAFleetIsRenewedInWaves(t *testing.T) {
 	t.Parallel()
-	const units = 40
+	const units = 20
 	for _, c := range []struct {
 		days int
 		want int

@@ -3,6 +3,7 @@
 package life_test
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -60,4 +61,41 @@ func TestANewLeaderHasNotMetItsRequirers(t *testing.T) {
 		require.NoError(t, l.Rest())
 		require.Subset(t, l.Published(), before)
 	})
+}
+
+// TestUnitsAreLostByForce removes units that cannot run a hook any more: the
+// leader, all but one, and one that has not finished what it was doing.
+func TestUnitsAreLostByForce(t *testing.T) {
+	t.Parallel()
+	for name, lose := range map[string]func(*life.Life) error{
+		"the leader": func(l *life.Life) error {
+			return l.Model.ForceRemoveUnit(l.Model.Leader(life.Application))
+		},
+		"all but one": func(l *life.Life) error {
+			units := l.Model.Units(life.Application)
+			return errors.Join(l.Model.ForceRemoveUnit(units[0]), l.Model.ForceRemoveUnit(units[1]))
+		},
+		"the leader in the middle of its work": func(l *life.Life) error {
+			if err := l.Fleet(true, 2); err != nil {
+				return err
+			}
+			for range 2 {
+				if _, err := l.Model.Step(); err != nil {
+					return err
+				}
+			}
+			return l.Model.ForceRemoveUnit(l.Model.Leader(life.Application))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l, err := life.NewCluster(charmPath(t), 7)
+			require.NoError(t, err)
+			defer l.Close()
+			before := l.Published()
+			require.NoError(t, lose(l))
+			require.NoError(t, l.Rest())
+			require.Subset(t, l.Published(), before)
+		})
+	}
 }

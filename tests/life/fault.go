@@ -25,7 +25,7 @@ const (
 )
 
 // NewCluster is a life with three units of ours and requirers of both
-// dialects, at rest.
+// dialects, with no hook pending.
 func NewCluster(charmPath string, seed uint64) (*Life, error) {
 	l, err := New(charmPath, seed)
 	if err != nil {
@@ -36,7 +36,7 @@ func NewCluster(charmPath string, seed uint64) (*Life, error) {
 			return nil, err
 		}
 	}
-	return l, errors.Join(l.Rest(), l.Fleet(true, 2), l.Fleet(false, 2), l.Rest())
+	return l, errors.Join(l.settle(), l.Fleet(true, 2), l.Fleet(false, 2), l.settle())
 }
 
 // Sweep plays one scenario again and again in new models. Each time the fault

@@ -13,25 +13,6 @@ import (
 	"tls-authority/tests/life"
 )
 
-// scenarios are one event of every kind, in a model with three units of ours
-// and requirers of both dialects.
-var scenarios = map[string]func(*life.Life) error{
-	"a relation is made":          func(l *life.Life) error { return l.Fleet(true, 2) },
-	"a relation of CSRs is made":  func(l *life.Life) error { return l.Fleet(false, 2) },
-	"a unit changes its request":  func(l *life.Life) error { return l.ChangeOne(true) },
-	"a CSR is replaced":           func(l *life.Life) error { return l.ChangeOne(false) },
-	"a requirer's unit leaves":    func(l *life.Life) error { return l.LoseOne() },
-	"a relation is broken":        func(l *life.Life) error { return l.PartOne() },
-	"an option changes":           func(l *life.Life) error { return l.SetOption("extra_sans", "vip.example.com") },
-	"certificates come of age":    func(l *life.Life) error { return l.Age(360) },
-	"the root comes of age":       func(l *life.Life) error { return l.Age(7 * 365) },
-	"another unit is elected":     func(l *life.Life) error { return l.ElectNext() },
-	"the leader is removed":       func(l *life.Life) error { return l.RemoveLeader() },
-	"a unit is added":             func(l *life.Life) error { return l.AddOurs() },
-	"an agent runs upgrade-charm": func(l *life.Life) error { return l.Model.Queue(l.Model.Leader(life.Application), "upgrade-charm") },
-	"a machine starts again":      func(l *life.Life) error { return l.Model.Queue(l.Model.Leader(life.Application), "start") },
-}
-
 // stride is how many calls of a hook are passed over between two kills: the
 // fast suite takes a sample that moves with the scenario, tests/heavy more.
 const stride = 61
@@ -40,8 +21,8 @@ const stride = 61
 // event, before and after the call is served, and moves leadership there.
 func TestTheLeaderIsKilledAtAnyCall(t *testing.T) {
 	t.Parallel()
-	for i, name := range slices.Sorted(maps.Keys(scenarios)) {
-		scenario, first := scenarios[name], 7*i%stride
+	for i, name := range slices.Sorted(maps.Keys(life.Scenarios)) {
+		scenario, first := life.Scenarios[name], 7*i%stride
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			fault := []life.Fault{life.KillBefore, life.KillAfter, life.Depose}[i%3]
@@ -121,4 +102,40 @@ func TestADyingLeaderWithdrawsNothing(t *testing.T) {
 	}
 	require.NoError(t, l.Rest())
 	require.Equal(t, before, l.Serials())
+}
+
+// TestPodsAreReplaced: a new pod has lost its disk and the memory of its
+// agent. It runs three hooks, and none of them writes or publishes anything.
+func TestPodsAreReplaced(t *testing.T) {
+	t.Parallel()
+	for name, only := range map[string]bool{"the leader's alone": true, "of all units, one after another": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l, err := life.NewCluster(charmPath(t), 7)
+			require.NoError(t, err)
+			defer l.Close()
+			require.NoError(t, l.Rest())
+			units := l.Model.Units(life.Application)
+			if only {
+				units = []string{l.Model.Leader(life.Application)}
+			}
+			leader, before, since := l.Model.Leader(life.Application), l.Bags(), len(l.Model.Hooks())
+			var want []string
+			for _, unit := range units {
+				require.NoError(t, l.ReplacePods(unit))
+				require.NoError(t, l.Model.Settle())
+				require.Equal(t, before, l.Bags())
+				want = append(want, unit+" upgrade-charm", unit+" config-changed", unit+" start")
+			}
+			var ran []string
+			for _, run := range l.Model.Hooks()[since:] {
+				ran = append(ran, run.Unit+" "+run.Hook)
+				require.Zero(t, run.Writes, "%s %s", run.Unit, run.Hook)
+			}
+			require.Equal(t, want, ran)
+			require.Equal(t, leader, l.Model.Leader(life.Application))
+			require.NoError(t, l.Rest())
+			require.Equal(t, before, l.Bags())
+		})
+	}
 }

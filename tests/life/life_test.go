@@ -5,7 +5,6 @@ package life_test
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -21,8 +20,8 @@ func TestMain(m *testing.M) {
 		os.Exit(code)
 	}
 	code := m.Run()
-	if folder, err := packed(); err == nil {
-		os.RemoveAll(folder)
+	if path, err := packed(); err == nil {
+		os.RemoveAll(filepath.Dir(path))
 	}
 	os.Exit(code)
 }
@@ -33,30 +32,21 @@ var packed = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	cmd := exec.Command("go", "run", "./cmd/packcharm", "--out", folder)
-	cmd.Dir = filepath.Join("..", "..")
-	text, err := cmd.CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("cannot pack the charm: %w\n%s", err, text)
-	}
-	return folder, nil
+	return life.Pack(filepath.Join("..", ".."), folder)
 })
 
 func charmPath(t *testing.T) string {
 	t.Helper()
-	folder, err := packed()
+	path, err := packed()
 	require.NoError(t, err)
-	archives, err := filepath.Glob(filepath.Join(folder, "*.charm"))
-	require.NoError(t, err)
-	require.Len(t, archives, 1)
-	return archives[0]
+	return path
 }
 
 // Size of the sample that every run of the fast suite takes; tests/heavy plays
 // thousands.
 const (
-	lives = 10
-	steps = 20
+	lives = 8
+	steps = 15
 )
 
 func TestRandomLives(t *testing.T) {

@@ -265,6 +265,21 @@ func (l *Life) Published() map[string]string {
 	return serials
 }
 
+// Bags are the databags of ours, of the peer relation and of those with
+// requirers, by relation and owner.
+func (l *Life) Bags() map[string]map[string]string {
+	bags, relations := map[string]map[string]string{}, []int{0}
+	for _, r := range l.requirers {
+		relations = append(relations, r.relation)
+	}
+	for _, id := range relations {
+		for _, owner := range append(l.units(), Application) {
+			bags[fmt.Sprintf("%d %s", id, owner)] = l.Model.Bag(id, owner)
+		}
+	}
+	return bags
+}
+
 // peer is the application databag of the peer relation, the first of a model.
 func (l *Life) peer() map[string]string { return l.Model.Bag(0, Application) }
 
