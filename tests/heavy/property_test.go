@@ -22,11 +22,12 @@ import (
 	"tls-authority/tests/life"
 )
 
-// Size of the sample; -short takes a hundredth of the lives and a wide stride.
+// Size of the sample: faults strike at every call of a hook tool. -short takes
+// a hundredth of the lives and a wide stride.
 const (
 	lives       = 2000
 	steps       = 15
-	stride      = 5
+	stride      = 1
 	shortLives  = 20
 	shortStride = 97
 	// firstSeed keeps clear of the seeds that tests/life plays.
