@@ -11,17 +11,6 @@ import (
 	"tls-authority/internal/jujusim"
 )
 
-// newModel deploys the charm without letting it run.
-func newModel(t *testing.T, o jujusim.Options) *site {
-	t.Helper()
-	model, err := jujusim.New(o)
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, model.Close()) })
-	s := &site{Model: model, t: t}
-	require.NoError(t, s.Deploy(charmPath(t), charm, 1))
-	return s
-}
-
 // authoritySecrets are the labels of the secrets that hold a CA.
 func (s *site) authoritySecrets() []string {
 	var labels []string
@@ -68,7 +57,7 @@ func TestAFailedReadCreatesNoCA(t *testing.T) {
 		for _, tool := range []string{"secret-get", "secret-info-get"} {
 			t.Run(name+" of "+tool, func(t *testing.T) {
 				t.Parallel()
-				s := newModel(t, jujusim.Options{})
+				s := newModel(t, jujusim.Options{}, 1)
 				s.Intervene(func(call jujusim.Call) jujusim.Intervention {
 					if call.Tool == tool {
 						return failure
@@ -144,7 +133,7 @@ func TestALostCommitAdoptsTheSameKey(t *testing.T) {
 		for _, version := range []string{"3.5.4", "3.6.11", "4.1"} {
 			t.Run(name+" of juju "+version, func(t *testing.T) {
 				t.Parallel()
-				s := newModel(t, jujusim.Options{Version: version})
+				s := newModel(t, jujusim.Options{Version: version}, 1)
 				faults := 0
 				s.FailCommit(func(run jujusim.HookRun) jujusim.CommitFault {
 					for _, call := range run.Calls {

@@ -36,6 +36,14 @@ type site struct {
 // newSite deploys the charm with one unit or more and lets it settle.
 func newSite(t *testing.T, o jujusim.Options, units int) *site {
 	t.Helper()
+	s := newModel(t, o, units)
+	s.settle()
+	return s
+}
+
+// newModel deploys the charm without letting it run.
+func newModel(t *testing.T, o jujusim.Options, units int) *site {
+	t.Helper()
 	if o.ExecOnly {
 		// A program built with the race detector takes a second to exit, and
 		// this one is called a dozen times a hook.
@@ -48,7 +56,6 @@ func newSite(t *testing.T, o jujusim.Options, units int) *site {
 	t.Cleanup(func() { require.NoError(t, model.Close()) })
 	s := &site{Model: model, t: t}
 	require.NoError(t, s.Deploy(charmPath(t), charm, units))
-	s.settle()
 	return s
 }
 
