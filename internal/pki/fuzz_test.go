@@ -4,6 +4,7 @@ package pki_test
 
 import (
 	"crypto/elliptic"
+	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/pem"
@@ -152,6 +153,89 @@ func FuzzParseCertificatePEM(f *testing.F) {
 		require.NoError(t, err)
 		require.Equal(t, cert.Raw, again.Raw)
 		_, _ = pki.NewIssuer(cert, ecdsaP256())
+	})
+}
+
+func FuzzParseCertificatesPEM(f *testing.F) {
+	good := pki.EncodeCertificatePEM(newIssuer(&testing.T{}, ecdsaP256()).Certificate().Raw)
+	f.Add(good)
+	f.Add("Certificate:\n  Data:\n" + good + "\nsubject=x\n" + good)
+	f.Add(strings.TrimSuffix(good, "\n") + good)
+	f.Add(good + string(ecdsaP256().EncodePEM()))
+	f.Add(strings.Replace(good, "-----END", "", 1) + good)
+	f.Add("-----BEGIN CERTIFICATE----------END CERTIFICATE-----")
+	f.Fuzz(func(t *testing.T, text string) {
+		certificates, err := pki.ParseCertificatesPEM(text)
+		if err != nil {
+			require.Nil(t, certificates)
+			require.Regexp(t, "^cannot read certificate", err)
+			return
+		}
+		// Whoever reads with encoding/pem alone sees the same.
+		rest := []byte(text)
+		for _, c := range certificates {
+			var block *pem.Block
+			block, rest = pem.Decode(rest)
+			require.NotNil(t, block)
+			require.Equal(t, c.Raw, block.Bytes)
+		}
+		block, _ := pem.Decode(rest)
+		require.Nil(t, block)
+		again, err := pki.ParseCertificatesPEM(pemOf(certificates...))
+		require.NoError(t, err)
+		require.Equal(t, certificates, again)
+	})
+}
+
+func FuzzBuildChain(f *testing.F) {
+	t := &testing.T{}
+	r1, r2 := newAuthority(t, "R1", nil), newAuthority(t, "R2", nil)
+	sub := r1.below(t, "Sub", nil)
+	x12, x21 := r2.sign(t, r1, nil), r1.sign(t, r2, nil)
+	bundle := func(certificates ...*x509.Certificate) {
+		var der []byte
+		for _, c := range certificates {
+			der = append(der, c.Raw...)
+		}
+		f.Add(der)
+	}
+	bundle(r1.cert)
+	bundle(sub.cert, r2.cert, r1.cert, sub.cert)
+	bundle(sub.cert, x12, x21)
+	bundle(sub.cert, x12, x21, r2.cert)
+	bundle(newAuthority(t, "R1", nil).cert, r1.sign(t, r1, nil), sub.sign(t, r1, func(c *x509.Certificate) { c.IsCA, c.MaxPathLen = false, 0 }))
+	f.Fuzz(func(t *testing.T, ders []byte) {
+		// The text rarely survives a change, so it is made of changed bytes.
+		certificates, err := x509.ParseCertificates(ders)
+		if err != nil || len(certificates) == 0 {
+			return
+		}
+		certificates, err = pki.ParseCertificatesPEM(pemOf(certificates...))
+		if err != nil {
+			return
+		}
+		chain, err := pki.BuildChain(certificates[0], certificates, nil)
+		if err != nil {
+			require.ErrorIs(t, err, pki.ErrNoAnchor)
+			require.NotContains(t, err.Error(), "\n")
+			require.Nil(t, chain)
+			return
+		}
+		require.Equal(t, certificates[0].Raw, chain[0].Raw)
+		for i, c := range chain {
+			issuer := chain[min(i+1, len(chain)-1)]
+			require.Equal(t, issuer.RawSubject, c.RawIssuer)
+			require.NoError(t, issuer.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature))
+			require.True(t, i == 0 || c.IsCA)
+		}
+		again, err := pki.BuildChain(chain[0], certificates, chain[len(chain)-1])
+		require.NoError(t, err)
+		require.Equal(t, chain, again)
+		_ = pki.AllowsBelow(chain, 1)
+		_ = pki.PinsIssuer(chain[0])
+		for _, fault := range pki.AuthorityFaults(chain, nil, now) {
+			require.NotContains(t, fault, "\n")
+		}
 	})
 }
 

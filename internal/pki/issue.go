@@ -221,3 +221,9 @@ func newSerialNumber() *big.Int {
 	octets[0] = octets[0]&0x7f | 0x40
 	return new(big.Int).SetBytes(octets[:])
 }
+
+// hasOwnSerialNumber reports whether newSerialNumber could have drawn it.
+func hasOwnSerialNumber(cert *x509.Certificate) bool {
+	octets := cert.SerialNumber.Bytes()
+	return cert.SerialNumber.Sign() > 0 && len(octets) == serialSize && octets[0]&0xc0 == 0x40
+}

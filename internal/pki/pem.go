@@ -14,6 +14,9 @@ import (
 const (
 	// maxCertificateSize holds 250 names of 253 octets and room to spare.
 	maxCertificateSize = 128 << 10
+	// maxCertificates is the most in one text: far more than a bundle of one
+	// authority has, and few enough to verify each against each.
+	maxCertificates = 32
 	// maxKeySize holds an RSA key of 16384 bits.
 	maxKeySize = 16 << 10
 	// pemSpace is what may stand around the one PEM block of a text.
@@ -68,6 +71,78 @@ func ParseCertificatePEM(text string) (*x509.Certificate, error) {
 		return nil, fmt.Errorf("cannot read certificate: PEM block is a %s", quote(block.Type))
 	}
 	return ParseCertificateDER(block.Bytes)
+}
+
+// ParseCertificatesPEM reads one or more CERTIFICATE blocks, at most 32 and
+// each of at most 128 KiB. Tools print a certificate in words before its
+// block, so text before a block is passed over; after the last one there is
+// white space only. Blocks of another kind are refused, and so is whatever
+// another reader could see as a block. No error repeats any of the text.
+func ParseCertificatesPEM(text string) ([]*x509.Certificate, error) {
+	const begin, end = "-----BEGIN ", "-----END CERTIFICATE-----"
+	var certificates []*x509.Certificate
+	for {
+		before, block, found := strings.Cut(text, begin)
+		err := checkBetween(before, len(certificates), found)
+		if err != nil {
+			return nil, fmt.Errorf("cannot read certificates: %w", err)
+		}
+		if !found {
+			return certificates, nil
+		}
+		body, after, found := strings.Cut(block, end)
+		if found {
+			body += end
+		}
+		cert, err := parseBlock(begin + body)
+		if err != nil {
+			return nil, fmt.Errorf("cannot read certificate %d: %w", len(certificates)+1, err)
+		}
+		certificates = append(certificates, cert)
+		text = after
+	}
+}
+
+// checkBetween checks the text that follows a number of blocks, up to the next
+// one if there is one more. Blocks begin and end on lines of their own.
+func checkBetween(text string, blocks int, more bool) error {
+	lines := strings.Split(text, "\n")
+	first, last := strings.Trim(lines[0], pemSpace), strings.Trim(lines[len(lines)-1], pemSpace)
+	blank := strings.Trim(text, pemSpace) == ""
+	switch {
+	case more && blocks == maxCertificates:
+		return fmt.Errorf("more than %d", maxCertificates)
+	case !more && blocks == 0 && blank:
+		return errors.New("empty text")
+	case strings.Contains(text, "-----"):
+		return errors.New("damaged PEM block")
+	case !more && blocks == 0:
+		return errors.New("no PEM block")
+	case blocks > 0 && first != "":
+		return errors.New("a PEM block does not end on a line of its own")
+	case more && (last != "" || blocks > 0 && len(lines) == 1):
+		return errors.New("a PEM block does not begin on a line of its own")
+	case !more && !blank:
+		return errors.New("text after the last PEM block")
+	}
+	return nil
+}
+
+// parseBlock reads a certificate from its block. It does not show the kind of
+// another block, which without its hyphens could be anything.
+func parseBlock(text string) (*x509.Certificate, error) {
+	line, _, _ := strings.Cut(text, "\n")
+	switch {
+	case strings.Contains(line, "PRIVATE KEY"):
+		return nil, errors.New("it is a private key")
+	case !strings.HasPrefix(line, "-----BEGIN CERTIFICATE-----"):
+		return nil, errors.New("PEM block is not a CERTIFICATE")
+	}
+	block, err := decodeOnlyBlock([]byte(text), maxCertificateSize)
+	if err != nil {
+		return nil, err
+	}
+	return x509.ParseCertificate(block.Bytes)
 }
 
 // ParseCertificateDER reads one certificate of at most 128 KiB. It checks no

@@ -26,6 +26,14 @@ var (
 	// ErrIssuerExpires marks, through errors.Is, a validity that the end of
 	// the issuer cuts too short to be useful.
 	ErrIssuerExpires = errors.New("issuer expires too soon")
+
+	// ErrNoAnchor marks, through errors.Is, a chain that reaches no
+	// self-signed certificate, or not the one that it should reach.
+	ErrNoAnchor = errors.New("no self-signed certificate ends the chain")
+
+	// ErrPathLength marks, through errors.Is, an authority that would stand
+	// below one whose path length allows none.
+	ErrPathLength = errors.New("the issuer's path length allows no authority below it")
 )
 
 // refusal is a reason to refuse a request; it is an ErrBadRequest.

@@ -15,6 +15,34 @@ import (
 	"fmt"
 )
 
+// maxRSA is the longest modulus of a foreign key that is used, in bits; TLS
+// clients written in Go have the same bound.
+const maxRSA = 8192
+
+// weakness tells what makes the key of somebody else's authority unfit to be
+// trusted, to follow "its key is"; "" when nothing does. Keys that we would
+// not make ourselves are no weakness.
+func weakness(public crypto.PublicKey) string {
+	switch key := public.(type) {
+	case *rsa.PublicKey:
+		switch bits := key.N.BitLen(); {
+		case bits < 2048:
+			return fmt.Sprintf("too weak: RSA of %d bits", bits)
+		case bits > maxRSA:
+			return fmt.Sprintf("too long: RSA of %d bits", bits)
+		}
+		return ""
+	case *ecdsa.PublicKey:
+		if bits := key.Params().BitSize; bits < 256 {
+			return fmt.Sprintf("too weak: ECDSA of %d bits", bits)
+		}
+		return ""
+	case ed25519.PublicKey:
+		return ""
+	}
+	return "of a kind that is not accepted"
+}
+
 // checkRSA refuses moduli below 2048 bits, which NSS and others reject, above
 // 4096, which cost the verifier too much, and public exponents other than
 // 65537, which nothing healthy generates.

@@ -9,23 +9,13 @@ import (
 	"fmt"
 )
 
-// RenewSelfSigned makes the root old again for another validity, with the same
-// subject, key and key identifier: certificates below it and those who trust
-// it notice nothing (RFC 5280 section 6.1: a path is built by names and keys).
-// It refuses when key is not old's, when old did not sign itself, and when old
-// limits itself in a way that the Root profile has no place for.
-func RenewSelfSigned(old *x509.Certificate, validity Validity, key PrivateKey) (*x509.Certificate, error) {
-	issuer, err := NewIssuer(old, key)
-	if err != nil {
-		return nil, fmt.Errorf("cannot renew root: %w", err)
-	}
-	return issuer.Renew(validity)
-}
-
-// Renew is RenewSelfSigned for the issuer's own certificate.
+// Renew makes the certificate of an issuer that is a root again for another
+// validity, with the same subject, key and key identifier: certificates below
+// it and those who trust it notice nothing (RFC 5280 section 6.1: a path is
+// built by names and keys). It refuses what CheckRenewable refuses.
 func (i *Issuer) Renew(v Validity) (*x509.Certificate, error) {
 	old := i.certificate
-	err := checkRenewable(old)
+	err := CheckRenewable(old)
 	if err != nil {
 		return nil, fmt.Errorf("cannot renew root: %w", err)
 	}
@@ -37,20 +27,21 @@ func (i *Issuer) Renew(v Validity) (*x509.Certificate, error) {
 	return cert, nil
 }
 
-// checkRenewable finds certificates of others, and limits that the renewed
-// root would be without: an authority must not gain power by growing old.
-func checkRenewable(old *x509.Certificate) error {
-	if !bytes.Equal(old.RawSubject, old.RawIssuer) {
+// CheckRenewable tells why Renew cannot renew a certificate, nil when it can:
+// it did not sign itself, or it limits itself in a way that the Root profile
+// has no place for. An authority must not gain power by growing old.
+func CheckRenewable(root *x509.Certificate) error {
+	if !bytes.Equal(root.RawSubject, root.RawIssuer) {
 		return errors.New("it is not self-signed")
 	}
-	err := old.CheckSignatureFrom(old)
+	err := root.CheckSignatureFrom(root)
 	if err != nil {
 		return fmt.Errorf("it is not self-signed: %w", err)
 	}
-	if old.MaxPathLen >= 0 {
+	if root.MaxPathLen >= 0 {
 		return errors.New("it has a path length")
 	}
-	for _, extension := range old.Extensions {
+	for _, extension := range root.Extensions {
 		switch extension.Id.String() {
 		case oidNameConstraints:
 			return errors.New("it has name constraints")

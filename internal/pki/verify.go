@@ -53,13 +53,12 @@ func CheckProfile(cert, issuer *x509.Certificate, t Template) error {
 
 func checkFields(cert, issuer, want *x509.Certificate, t Template) error {
 	isRoot := t.Profile == Root
-	serial := cert.SerialNumber.Bytes()
 	for _, property := range []struct {
 		name string
 		good bool
 	}{
 		{"version", cert.Version == 3},
-		{"serial number", cert.SerialNumber.Sign() > 0 && len(serial) == serialSize && serial[0]&0xc0 == 0x40},
+		{"serial number", hasOwnSerialNumber(cert)},
 		{"signature algorithm", cert.SignatureAlgorithm == want.SignatureAlgorithm},
 		{"issuer", bytes.Equal(cert.RawIssuer, issuer.RawSubject)},
 		{"subject", bytes.Equal(cert.RawSubject, want.RawSubject)},
@@ -128,11 +127,7 @@ func (t Template) extensionValues(issuer *x509.Certificate) (map[string][]byte, 
 	if err != nil {
 		return nil, err
 	}
-	// The key identifier alone: issuer and serial number would pin one
-	// certificate of the issuer and break when it is renewed.
-	authority, err := asn1.Marshal(struct {
-		KeyID []byte `asn1:"tag:0"`
-	}{issuer.SubjectKeyId})
+	authority, err := encodeAuthorityKeyID(issuer.SubjectKeyId)
 	if err != nil {
 		return nil, err
 	}
@@ -141,6 +136,14 @@ func (t Template) extensionValues(issuer *x509.Certificate) (map[string][]byte, 
 		values[oidNameConstraints], err = t.Constraints.encode()
 	}
 	return values, err
+}
+
+// encodeAuthorityKeyID writes the key identifier alone: issuer and serial
+// number would pin one certificate of the issuer and break when it is renewed.
+func encodeAuthorityKeyID(id []byte) ([]byte, error) {
+	return asn1.Marshal(struct {
+		KeyID []byte `asn1:"tag:0"`
+	}{id})
 }
 
 // verify verifies the signature as any client would. Two verifications cover
