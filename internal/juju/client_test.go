@@ -142,12 +142,6 @@ func TestClientCalls(t *testing.T) {
 			tool: "secret-info-get", args: []string{"--format", "json", "--label=ca-1"},
 			want: juju.SecretMetadata{ID: id, Revision: 2, Label: "ca-1", Owner: "application"},
 		},
-		"removal of a secret revision": {
-			call: func(ctx context.Context, c *juju.Client) (any, error) {
-				return nil, c.RemoveSecretRevision(ctx, id, 2)
-			},
-			tool: "secret-remove", args: []string{"--revision", "2", "secret:cd88u16ffbaql5kgmlh0"},
-		},
 		"status": {
 			call:   func(ctx context.Context, c *juju.Client) (any, error) { return c.Status(ctx) },
 			answer: says(`{"message":"standby","status":"active","status-data":{}}` + "\n"),
@@ -310,13 +304,13 @@ func TestErrorsOfToolsReachTheCaller(t *testing.T) {
 		"secret without a grant": {
 			`permission denied`,
 			func(c *juju.Client) error { _, err := c.ReadUserSecret(ctx, "cd88u16ffbaql5kgmlh0"); return err },
-			juju.ErrPermission,
+			juju.ErrDenied,
 			`cannot read secret cd88u16ffbaql5kgmlh0: cannot run secret-get: permission denied (exit status 1)`,
 		},
 		"own bag read by a follower": {
 			`permission denied`,
 			func(c *juju.Client) error { _, err := c.ReadApplicationBag(ctx, relation, "goca"); return err },
-			juju.ErrPermission,
+			juju.ErrDenied,
 			`cannot read data of goca in certificates:3: cannot run relation-get: permission denied (exit status 1)`,
 		},
 		"own bag written by a follower": {
@@ -326,12 +320,6 @@ func TestErrorsOfToolsReachTheCaller(t *testing.T) {
 			},
 			juju.ErrNotLeader,
 			`cannot write data of certificates:3: cannot run relation-set: cannot write relation settings (exit status 1)`,
-		},
-		"secret removed by a former leader": {
-			`this unit is not the leader`,
-			func(c *juju.Client) error { return c.RemoveSecretRevision(ctx, "cd88u16ffbaql5kgmlh0", 1) },
-			juju.ErrNotLeader,
-			`cannot remove secret cd88u16ffbaql5kgmlh0: cannot run secret-remove: this unit is not the leader (exit status 1)`,
 		},
 	}
 	for name, test := range tests {

@@ -18,8 +18,9 @@ var (
 	// for. It is an answer, never a failure to reach Juju, and no other tool
 	// gives it: a new CA may be made because of it.
 	ErrNotFound = errors.New("not found")
-	// ErrPermission says that Juju refuses the unit what it asked for.
-	ErrPermission = errors.New("permission denied")
+	// ErrDenied says that Juju refuses the unit what it asked for: a secret
+	// that is not granted to it, a databag that it may not read.
+	ErrDenied = errors.New("permission denied")
 	// ErrNotLeader says that only the leader may do it.
 	ErrNotLeader = errors.New("not the leader")
 )
@@ -79,7 +80,7 @@ func (e *Error) Is(target error) bool {
 	switch target {
 	case ErrNotFound:
 		return e.unknownSecret()
-	case ErrPermission:
+	case ErrDenied:
 		return strings.Contains(e.Message, "permission denied")
 	case ErrNotLeader:
 		return strings.Contains(e.Message, "not the leader") ||
@@ -100,7 +101,8 @@ func (e *Error) beforeJuju() bool {
 var (
 	// The quoted name stands right between the noun and the verdict. A looser
 	// pattern would take `secret backend "x" not found` or `secret revision
-	// "x" not found` for an unknown secret.
+	// "x" not found` for an unknown secret. `secret revision 1 for secret "x"
+	// not found` fits all the same: a revision is lost, the secret is there.
 	unknownSecret = regexp.MustCompile(`\b(?:secret|label)(?: "([^"]*)")? not found`)
 	// On Kubernetes the content of revision 2 is an object of this name. When
 	// that is missing Juju still knows the secret (secrets.URI.Name).
@@ -111,8 +113,9 @@ func (e *Error) unknownSecret() bool {
 	if e.Command != "secret-get" && e.Command != "secret-info-get" {
 		return false
 	}
-	match := unknownSecret.FindStringSubmatch(e.Message)
-	return match != nil && !contentName.MatchString(match[1])
+	verdict := e.Message[strings.LastIndex(e.Message, ": ")+1:]
+	match := unknownSecret.FindStringSubmatch(verdict)
+	return match != nil && !contentName.MatchString(match[1]) && !strings.Contains(verdict, "secret revision ")
 }
 
 // cut shortens text to at most limit bytes, the last of them an ellipsis.

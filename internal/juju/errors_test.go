@@ -45,6 +45,12 @@ func TestErrorRecognition(t *testing.T) {
 		"content that the backend lost": {
 			"secret-get", 1, `secret revision "cd88u16ffbaql5kgmlh0-1" not found`, none,
 		},
+		"revision that the controller lost": {
+			"secret-get", 1, `getting secret: secret revision 1 for secret "cd88u16ffbaql5kgmlh0" not found`, none,
+		},
+		"unknown id, found while looking for its revision": {
+			"secret-get", 1, `getting latest secret revision: secret "cd88u16ffbaql5kgmlh0" not found`, juju.ErrNotFound,
+		},
 		"unknown backend": {
 			"secret-get", 1, `secret backend "vault" not found`, none,
 		},
@@ -76,13 +82,13 @@ func TestErrorRecognition(t *testing.T) {
 			"secret-remove", 1, `secret "cd88u16ffbaql5kgmlh0" not found`, none,
 		},
 		"secret without a grant": {
-			"secret-get", 1, `permission denied`, juju.ErrPermission,
+			"secret-get", 1, `permission denied`, juju.ErrDenied,
 		},
 		"databag of others": {
-			"relation-get", 1, `permission denied`, juju.ErrPermission,
+			"relation-get", 1, `permission denied`, juju.ErrDenied,
 		},
 		"annotated refusal": {
-			"secret-get", 1, `getting secret content: permission denied`, juju.ErrPermission,
+			"secret-get", 1, `getting secret content: permission denied`, juju.ErrDenied,
 		},
 		"socket of another user": {
 			"secret-get", 1, `dial unix /var/lib/juju/agents/unit-goca-0/agent.socket: connect: permission denied`, none,
@@ -116,7 +122,7 @@ func TestErrorRecognition(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			err := error(&juju.Error{Command: test.command, Code: test.code, Message: test.message})
-			for _, sentinel := range []error{juju.ErrNotFound, juju.ErrPermission, juju.ErrNotLeader} {
+			for _, sentinel := range []error{juju.ErrNotFound, juju.ErrDenied, juju.ErrNotLeader} {
 				require.Equal(t, sentinel == test.want, errors.Is(err, sentinel), "%v", sentinel)
 			}
 		})

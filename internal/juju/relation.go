@@ -54,7 +54,7 @@ func (c *Client) ReadUnitBag(ctx context.Context, r RelationID, u UnitName) (map
 
 // ReadApplicationBag returns what an application has published in the
 // relation. Up to Juju 3.6 only the leader may read the own application's,
-// save that of a peer relation: ErrPermission.
+// save that of a peer relation: ErrDenied.
 func (c *Client) ReadApplicationBag(ctx context.Context, r RelationID, application string) (map[string]string, error) {
 	return c.readBag(ctx, r, application, "-r", r.String(), "--app", "-", application)
 }

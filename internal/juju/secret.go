@@ -13,7 +13,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -59,7 +58,9 @@ func (c *Client) ReadSecret(ctx context.Context, label string) (map[string]strin
 
 // ReadUserSecret returns the latest content of a secret that was granted to
 // the application, and tells Juju at once that the unit is done with older
-// revisions. ErrPermission before the grant, ErrNotFound for an unknown id.
+// revisions. ErrDenied when the secret is there and not granted, or no longer:
+// juju grant-secret mends it and fires no hook. ErrNotFound when no secret has
+// the id, or no longer. Every other error leaves open whether it can be read.
 func (c *Client) ReadUserSecret(ctx context.Context, id SecretID) (map[string]string, error) {
 	content, err := queryMap[string](ctx, c, "secret-get", "--refresh", id.uri())
 	if err != nil {
@@ -120,16 +121,20 @@ func (c *Client) AddSecret(ctx context.Context, s Secret) (id SecretID, err erro
 	return ParseSecretID(strings.TrimSpace(string(stdout)))
 }
 
-// RemoveSecretRevision destroys one revision when the hook succeeds; removing
-// the last one left removes the secret. It is an error to ask for a revision
-// below 1: secret-remove would take 0 for the whole secret.
-func (c *Client) RemoveSecretRevision(ctx context.Context, id SecretID, revision int) error {
-	if revision < 1 {
-		return fmt.Errorf("cannot remove secret %s: there is no revision %d", id, revision)
+// RemoveSecret destroys a secret of the application with all its revisions when
+// the hook succeeds; from then on its label is free. ErrNotFound when Juju knows
+// no such label: for others than the leader that is every label of the
+// application, and for a secret that this hook removes already, its own.
+//
+// Juju makes secrets before it removes any: to add one with the same label in
+// the same hook fails the hook.
+func (c *Client) RemoveSecret(ctx context.Context, label string) error {
+	metadata, err := c.SecretMetadata(ctx, label)
+	if err == nil {
+		err = c.run(ctx, "secret-remove", metadata.ID.uri())
 	}
-	err := c.run(ctx, "secret-remove", "--revision", strconv.Itoa(revision), id.uri())
 	if err != nil {
-		return fmt.Errorf("cannot remove secret %s: %w", id, err)
+		return fmt.Errorf("cannot remove secret %q: %w", label, err)
 	}
 	return nil
 }

@@ -203,14 +203,76 @@ func TestAddSecretPrefersMemory(t *testing.T) {
 	require.NoDirExists(t, folder)
 }
 
-func TestRemoveSecretRevisionNeverRemovesTheWholeSecret(t *testing.T) {
+func TestRemoveSecretFindsItsIDByTheLabel(t *testing.T) {
+	t.Parallel()
+	eachTransport(t, func(t *testing.T, transport string) {
+		a := startAgent(t, func(request juju.Request) juju.Response {
+			if request.CommandName == "secret-info-get" {
+				return says(`{"cd88u16ffbaql5kgmlh0":{"revision":3,"label":"-ca-1","owner":"application"}}` + "\n")
+			}
+			return says("")
+		})
+		runner, _ := connect(t, transport, a)
+		require.NoError(t, juju.NewClient(runner, "").RemoveSecret(context.Background(), "-ca-1"))
+		calls := a.calls(t, transport)
+		require.Len(t, calls, 2)
+		require.Equal(t, []string{"--format", "json", "--label=-ca-1"}, calls[0].Args)
+		require.Equal(t, "secret-remove", calls[1].CommandName)
+		require.Equal(t, []string{"secret:cd88u16ffbaql5kgmlh0"}, calls[1].Args, "no revision: all of them")
+	})
+}
+
+func TestRemoveSecretTouchesNothingItCannotFind(t *testing.T) {
+	t.Parallel()
+	for answer, cause := range map[string]error{
+		`secret "ca-1" not found`: juju.ErrNotFound,
+		"permission denied":       juju.ErrDenied,
+	} {
+		client := juju.NewClient(runnerFunc(func(c juju.Command) ([]byte, error) {
+			require.Equal(t, "secret-info-get", c.Name)
+			return nil, &juju.Error{Command: c.Name, Code: 1, Message: answer}
+		}), "")
+		err := client.RemoveSecret(context.Background(), "ca-1")
+		require.ErrorIs(t, err, cause)
+		require.ErrorContains(t, err, `cannot remove secret "ca-1": `)
+	}
+}
+
+func TestRemoveSecretByAFormerLeader(t *testing.T) {
 	t.Parallel()
 	client := juju.NewClient(runnerFunc(func(c juju.Command) ([]byte, error) {
-		return nil, errors.New("called " + c.Name)
+		if c.Name == "secret-info-get" {
+			return []byte(`{"cd88u16ffbaql5kgmlh0":{"revision":1}}`), nil
+		}
+		return nil, &juju.Error{Command: c.Name, Code: 1, Message: "this unit is not the leader"}
 	}), "")
-	for _, revision := range []int{0, -1} {
-		err := client.RemoveSecretRevision(context.Background(), "cd88u16ffbaql5kgmlh0", revision)
-		require.ErrorContains(t, err, "cannot remove secret cd88u16ffbaql5kgmlh0: there is no revision")
+	err := client.RemoveSecret(context.Background(), "ca-1")
+	require.ErrorIs(t, err, juju.ErrNotLeader)
+	require.EqualError(t, err, `cannot remove secret "ca-1": cannot run secret-remove: this unit is not the leader (exit status 1)`)
+}
+
+// Each failure has a remedy of its own, or none.
+func TestReadUserSecretTellsFailuresApart(t *testing.T) {
+	t.Parallel()
+	sentinels := []error{juju.ErrDenied, juju.ErrNotFound, juju.ErrNotLeader}
+	for message, want := range map[string]error{
+		"permission denied":                                             juju.ErrDenied,
+		`secret "cd88u16ffbaql5kgmlh0" not found`:                       juju.ErrNotFound,
+		`secret revision "cd88u16ffbaql5kgmlh0-1" not found`:            nil,
+		"dial unix agent.socket: connect: permission denied":            nil,
+		"cannot reach the controller: connection is shut down":          nil,
+		`secret backend "vault" not found`:                              nil,
+		`secret revision 1 for secret "cd88u16ffbaql5kgmlh0" not found`: nil,
+	} {
+		client := juju.NewClient(runnerFunc(func(c juju.Command) ([]byte, error) {
+			require.Equal(t, []string{"--format", "json", "--refresh", "secret:cd88u16ffbaql5kgmlh0"}, c.Args)
+			return nil, &juju.Error{Command: c.Name, Code: 1, Message: message}
+		}), "")
+		_, err := client.ReadUserSecret(context.Background(), "cd88u16ffbaql5kgmlh0")
+		require.ErrorContains(t, err, message)
+		for _, sentinel := range sentinels {
+			require.Equal(t, sentinel == want, errors.Is(err, sentinel), "%q is %v", message, sentinel)
+		}
 	}
 }
 

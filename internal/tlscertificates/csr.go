@@ -71,3 +71,24 @@ func parseCSREntry(entry string) (request CSRRequest, reason string) {
 	}
 	return CSRRequest{CSR: text}, "ca is neither true nor false"
 }
+
+// wireRequest fixes the order of the fields. CA is always there: the model of
+// charmlibs has no default for it and refuses the whole databag without.
+type wireRequest struct {
+	CSR string `json:"certificate_signing_request"`
+	CA  bool   `json:"ca"`
+}
+
+// EncodeRequests returns the value of KeyCSRs, in the order given; "" when there are
+// none. White space at the end of a CSR is left out, as the libraries do: they echo
+// it trimmed, and providers of theirs that see another text sign it again and again.
+func EncodeRequests(requests []CSRRequest) string {
+	if len(requests) == 0 {
+		return ""
+	}
+	wire := make([]wireRequest, len(requests))
+	for i, request := range requests {
+		wire[i] = wireRequest{CSR: trimPEM(request.CSR), CA: request.CA}
+	}
+	return encodeJSON(wire)
+}

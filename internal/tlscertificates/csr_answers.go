@@ -3,7 +3,6 @@
 package tlscertificates
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -50,9 +49,11 @@ func EncodeCertificates(a []CertificateAnswer) string {
 	return encodeJSON(wire)
 }
 
-// ParseCertificates reads what EncodeCertificates wrote, in this or another version:
-// chain and revoked may be null, and unknown fields are ignored. No text, an absent
-// key, is no answers. With an error nothing is returned.
+// ParseCertificates reads what EncodeCertificates wrote, in this or another version,
+// and what other providers write: chain and revoked may be null, PEM may end in white
+// space, and unknown fields are ignored. A requirer compares CSR without the white
+// space at its end, which some providers drop. No text, an absent key, is no answers.
+// With an error nothing is returned.
 func ParseCertificates(text string) ([]CertificateAnswer, error) {
 	var wire []wireCertificate
 	err := parseOwn(text, KeyCertificates, &wire)
@@ -100,95 +101,4 @@ type Capabilities struct {
 // EncodeCapabilities returns the value of KeyCapabilities.
 func EncodeCapabilities(c Capabilities) string {
 	return encodeJSON(c)
-}
-
-// ErrorCode tells a requirer why its signing request is not answered (charmlibs,
-// CertificateRequestErrorCode).
-type ErrorCode int
-
-// The codes of the interface. Only ServerNotAvailable passes by itself.
-const (
-	IPNotAllowed       ErrorCode = 101
-	DomainNotAllowed   ErrorCode = 102
-	WildcardNotAllowed ErrorCode = 103
-	ServerNotAvailable ErrorCode = 201
-	Other              ErrorCode = 999
-)
-
-// maxMessage is the most characters of a message that requirers are shown.
-const maxMessage = 256
-
-// Name returns the name of the code as other providers write it; the published
-// schema has it in lower case. Requirers go by the number.
-func (c ErrorCode) Name() string {
-	names := map[ErrorCode]string{
-		IPNotAllowed:       "IP_NOT_ALLOWED",
-		DomainNotAllowed:   "DOMAIN_NOT_ALLOWED",
-		WildcardNotAllowed: "WILDCARD_NOT_ALLOWED",
-		ServerNotAvailable: "SERVER_NOT_AVAILABLE",
-	}
-	return cmp.Or(names[c], "OTHER")
-}
-
-// RequestError refuses a signing request. A CSR is never both in the errors and in
-// the certificates of a relation.
-type RequestError struct {
-	CSR     string // CSRRequest.CSR, unchanged
-	Code    ErrorCode
-	Message string // a sentence for people, cut after 256 characters
-	Reason  string // more detail, for machines; may be empty
-}
-
-// wireRequestError has the CSR under two keys: the charmlibs library refuses the
-// whole databag without "csr", and the published schema requires the other.
-type wireRequestError struct {
-	ShortCSR string    `json:"csr"`
-	CSR      string    `json:"certificate_signing_request"`
-	Error    wireError `json:"error"`
-}
-
-type wireError struct {
-	Code     ErrorCode `json:"code"`
-	Name     string    `json:"name"`
-	Message  string    `json:"message"`
-	Reason   string    `json:"reason,omitempty"`
-	Provider string    `json:"provider,omitempty"`
-}
-
-// EncodeRequestErrors returns the value of KeyRequestErrors, in the order given; ""
-// when there are none. Provider is a fixed name of ours.
-func EncodeRequestErrors(provider string, e []RequestError) string {
-	if len(e) == 0 {
-		return ""
-	}
-	wire := make([]wireRequestError, len(e))
-	for i, refused := range e {
-		wire[i] = wireRequestError{ShortCSR: refused.CSR, CSR: refused.CSR, Error: wireError{
-			Code:     refused.Code,
-			Name:     refused.Code.Name(),
-			Message:  cut(refused.Message, maxMessage),
-			Reason:   refused.Reason,
-			Provider: provider,
-		}}
-	}
-	return encodeJSON(wire)
-}
-
-// ParseRequestErrors reads what EncodeRequestErrors wrote; either of the two keys
-// of the CSR is enough. With an error nothing is returned.
-func ParseRequestErrors(text string) ([]RequestError, error) {
-	var wire []wireRequestError
-	err := parseOwn(text, KeyRequestErrors, &wire)
-	if err != nil {
-		return nil, err
-	}
-	refused := make([]RequestError, len(wire))
-	for i, w := range wire {
-		csr := cmp.Or(w.CSR, w.ShortCSR)
-		if csr == "" {
-			return nil, fmt.Errorf("cannot parse %s: entry %d lacks its signing request", KeyRequestErrors, i+1)
-		}
-		refused[i] = RequestError{CSR: csr, Code: w.Error.Code, Message: w.Error.Message, Reason: w.Error.Reason}
-	}
-	return refused, nil
 }

@@ -4,7 +4,6 @@ package tlscertificates_test
 
 import (
 	"encoding/json"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -61,6 +60,10 @@ func TestParseCertificates(t *testing.T) {
 			`[{"certificate":"1","certificate_signing_request":"b","ca":"root","chain":null,"revoked":null}]`,
 			[]tlscertificates.CertificateAnswer{{CSR: "b", Certificate: "1", CA: "root"}},
 		},
+		"a certificate that is not revoked": {
+			`[{"certificate":"1","certificate_signing_request":"b","ca":"root","chain":["1\r\n","root\n"],"revoked":false}]`,
+			[]tlscertificates.CertificateAnswer{{CSR: "b", Certificate: "1", CA: "root", Chain: []string{"1", "root"}}},
+		},
 		"fields of another version": {
 			`[{"certificate":"1\n","certificate_signing_request":"b","ca":"root\n","recommended_expiry_notification_time":7}]`,
 			[]tlscertificates.CertificateAnswer{{CSR: "b", Certificate: "1", CA: "root"}},
@@ -114,71 +117,6 @@ func TestCertificatesSurviveARoundTrip(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, answers, got)
 		require.Equal(t, text, tlscertificates.EncodeCertificates(got))
-	}
-}
-
-// MUST 13: both names of the CSR, the code an integer.
-func TestEncodeRequestErrors(t *testing.T) {
-	t.Parallel()
-	require.Empty(t, tlscertificates.EncodeRequestErrors("tls-authority", nil))
-	require.Equal(t,
-		`[{"csr":"b\n","certificate_signing_request":"b\n","error":{"code":101,"name":"IP_NOT_ALLOWED","message":"no <addresses>","reason":"10.0.0.1","provider":"tls-authority"}},`+
-			`{"csr":"a","certificate_signing_request":"a","error":{"code":999,"name":"OTHER","message":"no","provider":"tls-authority"}}]`,
-		tlscertificates.EncodeRequestErrors("tls-authority", []tlscertificates.RequestError{
-			{CSR: "b\n", Code: tlscertificates.IPNotAllowed, Message: "no <addresses>", Reason: "10.0.0.1"},
-			{CSR: "a", Code: tlscertificates.Other, Message: "no"},
-		}))
-}
-
-func TestErrorCodeNames(t *testing.T) {
-	t.Parallel()
-	for code, name := range map[tlscertificates.ErrorCode]string{
-		101: "IP_NOT_ALLOWED",
-		102: "DOMAIN_NOT_ALLOWED",
-		103: "WILDCARD_NOT_ALLOWED",
-		201: "SERVER_NOT_AVAILABLE",
-		999: "OTHER",
-		0:   "OTHER",
-	} {
-		require.Equal(t, name, code.Name())
-	}
-	require.Equal(t, []tlscertificates.ErrorCode{101, 102, 103, 201, 999}, []tlscertificates.ErrorCode{
-		tlscertificates.IPNotAllowed, tlscertificates.DomainNotAllowed, tlscertificates.WildcardNotAllowed,
-		tlscertificates.ServerNotAvailable, tlscertificates.Other,
-	})
-}
-
-func TestMessagesAreCutBetweenCharacters(t *testing.T) {
-	t.Parallel()
-	for message, want := range map[string]string{
-		strings.Repeat("é", 256):                strings.Repeat("é", 256),
-		strings.Repeat("é", 257):                strings.Repeat("é", 256),
-		strings.Repeat("x", 255) + "\U0001f512": strings.Repeat("x", 255) + "\U0001f512",
-		strings.Repeat("x", 256) + "\U0001f512": strings.Repeat("x", 256),
-		"bad \xff byte":                         "bad \ufffd byte",
-	} {
-		text := tlscertificates.EncodeRequestErrors("p", []tlscertificates.RequestError{{CSR: "a", Code: tlscertificates.Other, Message: message}})
-		got, err := tlscertificates.ParseRequestErrors(text)
-		require.NoError(t, err)
-		require.Equal(t, []tlscertificates.RequestError{{CSR: "a", Code: tlscertificates.Other, Message: want}}, got)
-	}
-}
-
-func TestParseRequestErrors(t *testing.T) {
-	t.Parallel()
-	got, err := tlscertificates.ParseRequestErrors("")
-	require.NoError(t, err)
-	require.Empty(t, got)
-	got, err = tlscertificates.ParseRequestErrors(`[{"csr":"a","error":{"code":201,"message":"m","reason":"r"}},{"certificate_signing_request":"b","error":{"code":102}}]`)
-	require.NoError(t, err)
-	require.Equal(t, []tlscertificates.RequestError{
-		{CSR: "a", Code: tlscertificates.ServerNotAvailable, Message: "m", Reason: "r"},
-		{CSR: "b", Code: tlscertificates.DomainNotAllowed},
-	}, got)
-	for _, text := range []string{"?", "{}", `[{}]`, `[{"csr":"a","error":{"code":"x"}}]`} {
-		got, err = tlscertificates.ParseRequestErrors(text)
-		require.ErrorContains(t, err, "cannot parse request_errors: ", text)
-		require.Nil(t, got)
 	}
 }
 

@@ -113,3 +113,31 @@ func TestBadEntriesAreBounded(t *testing.T) {
 	require.Empty(t, got.CSR)
 	require.Len(t, got.Problems, 10_001)
 }
+
+func TestEncodeRequests(t *testing.T) {
+	t.Parallel()
+	require.Empty(t, tlscertificates.EncodeRequests(nil), "without requests the key goes")
+	requests := []tlscertificates.CSRRequest{{CSR: "b\r\n", CA: true}, {CSR: "line\na<&>"}}
+	text := tlscertificates.EncodeRequests(requests)
+	require.Equal(t, `[{"certificate_signing_request":"b","ca":true},{"certificate_signing_request":"line\na<&>","ca":false}]`, text)
+	require.Equal(t, text, tlscertificates.EncodeRequests(requests))
+}
+
+// Our own provider reads what our requirer asks.
+func TestRequestsSurviveARoundTrip(t *testing.T) {
+	t.Parallel()
+	for _, recorded := range []recordedBag{
+		{"charmlibs-1.10-unit", "app/0"},
+		{"tls-certificates-lib-v3-unit", "app/0"},
+		{"tls-certificates-requirer-charm", "tls-requirer/1"},
+	} {
+		requests := tlscertificates.ParseUnitBag(readBag(t, recorded)).CSR
+		require.NotEmpty(t, requests)
+		requests[0].CA = true
+		got := tlscertificates.ParseUnitBag(tlscertificates.Bag{
+			"ingress-address":       "10.0.0.1",
+			tlscertificates.KeyCSRs: tlscertificates.EncodeRequests(requests),
+		})
+		require.Equal(t, tlscertificates.UnitRequests{SpeaksCSR: true, CSR: requests}, got)
+	}
+}

@@ -148,3 +148,24 @@ func FuzzParseCertificates(f *testing.F) {
 		require.Equal(t, encoded, tlscertificates.EncodeCertificates(second))
 	})
 }
+
+func FuzzParseRequestErrors(f *testing.F) {
+	f.Add(`[{"csr":"a\n","certificate_signing_request":"a","error":{"code":101,"name":"IP_NOT_ALLOWED","message":"m","reason":"r"}}]`)
+	f.Add(`[{"csr":"a","error":{"code":"102"}},7,{"csr":"b"},{"csr":"c","error":{"code":"other"}}]`)
+	f.Add("[{\"csr\":\"\xff\",\"error\":{\"message\":\"\\ud800\"}}]")
+	f.Add(`null`)
+	f.Fuzz(func(t *testing.T, text string) {
+		first, err := tlscertificates.ParseRequestErrors(text)
+		if err != nil {
+			require.Nil(t, first)
+			return
+		}
+		for _, refused := range first {
+			require.NotEmpty(t, refused.CSR)
+		}
+		encoded := tlscertificates.EncodeRequestErrors("p", first)
+		second, err := tlscertificates.ParseRequestErrors(encoded)
+		require.NoError(t, err)
+		require.Equal(t, first, second)
+	})
+}
