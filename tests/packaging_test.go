@@ -32,6 +32,8 @@ var relationHooks = []string{
 	"certificates-relation-created", "certificates-relation-departed", "certificates-relation-joined",
 	"send-ca-cert-relation-broken", "send-ca-cert-relation-changed", "send-ca-cert-relation-created",
 	"send-ca-cert-relation-departed", "send-ca-cert-relation-joined",
+	"upstream-relation-broken", "upstream-relation-changed", "upstream-relation-created",
+	"upstream-relation-departed", "upstream-relation-joined",
 }
 
 // members returns the mode of every file and folder that the archive must have.

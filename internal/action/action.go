@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-only
 
-package decision
+// Package action decides the actions that operators run: what each tells, and
+// what it changes. Like package decision it is pure; what has to be signed or
+// made it orders.
+package action
 
 import (
 	"crypto/sha256"
@@ -8,82 +11,114 @@ import (
 	"fmt"
 	"time"
 
+	"tls-authority/internal/decision"
 	"tls-authority/internal/juju"
-	"tls-authority/internal/pki"
 	"tls-authority/internal/policy"
-	"tls-authority/internal/record"
 )
 
-// Reply is the answer to an action: results, or why there are none. Keys of
-// results are flat and kebab-case; a private key is never among the values.
-type Reply struct {
-	Results map[string]string
-	Failure string
-	// Order asks for a certificate whose text goes into the results. Where
-	// it has no public key, a key is made, which goes into a secret whose id
-	// is the result.
-	Order *record.Order
+// desk answers one action.
+type desk struct {
+	s decision.Snapshot
+	d decision.Decision
+	a decision.Authority
 }
 
-// answer answers an action. What it only tells is in the peer databag, so that
+// Answer decides an action. What it only tells is in the peer databag, so that
 // any unit can; what it changes is the leader's.
-func answer(s Snapshot, d *Decision) {
-	if d.Record.CA == nil {
-		d.Reply = fail("there is no CA yet: wait until the leader unit is active")
-		return
+func Answer(s decision.Snapshot) decision.Decision {
+	k := &desk{s: s, d: decision.Decision{Record: s.Record(), Status: s.Status}}
+	k.d.Reply = k.answer()
+	if k.d.Reply.Failure != "" {
+		return decision.Decision{Record: s.Record(), Status: s.Status, Reply: k.d.Reply}
 	}
-	a, err := newAuthority(d.Record.CA)
-	if err != nil {
-		d.Reply = fail("%v", err)
-		return
-	}
-	switch s.Event.Name {
-	case "get-ca-certificate":
-		d.Reply = authorityReply(s, a)
-	case "list-certificates":
-		d.Reply = listReply(s, d.Record)
-	case "renew-certificates", "issue-certificate", "sign-csr":
-		change(s, a, d)
-	default:
-		d.Reply = fail("the action %q is not known to this charm", s.Event.Name)
+	return k.d
+}
+
+// change is an action that changes what the leader keeps.
+type change struct {
+	run func(*desk) *decision.Reply
+	// early tells that it is of use before there is a CA.
+	early bool
+}
+
+func changes() map[string]change {
+	return map[string]change{
+		"renew-certificates":    {run: (*desk).renewCertificates},
+		"issue-certificate":     {run: (*desk).issueCertificate},
+		"sign-csr":              {run: (*desk).signCSR},
+		"rotate-ca":             {run: (*desk).rotateCA},
+		"advance-rotation":      {run: (*desk).advanceRotation},
+		"abort-rotation":        {run: (*desk).abortRotation},
+		"get-csr":               {run: (*desk).getCSR, early: true},
+		"upload-ca-certificate": {run: (*desk).uploadCertificate, early: true},
+		"backup":                {run: (*desk).backup},
+		"restore":               {run: (*desk).restore, early: true},
 	}
 }
 
-// change answers the actions that change what is issued.
-func change(s Snapshot, a authority, d *Decision) {
+func (k *desk) answer() *decision.Reply {
+	change, changing := changes()[k.s.Event.Name]
 	switch {
-	case !s.Leader:
-		d.Reply = fail("this unit does not lead: run the action on %s/leader", s.Event.Unit.Application())
-	case len(s.ConfigProblems) > 0:
-		d.Reply = fail("%s", configStatus(s).Message)
-	case s.Event.Name == "renew-certificates":
-		renewReply(s, d)
-	case s.Event.Name == "issue-certificate":
-		issueReply(s, a, d)
-	default:
-		signReply(s, a, d)
+	case changing && !k.s.Leader:
+		return fail("this unit does not lead: run the action on %s/leader", k.s.Event.Unit.Application())
+	case changing && len(k.s.ConfigProblems) > 0:
+		return fail("%s", decision.ConfigStatus(k.s).Message)
+	case changing && k.s.Peer == nil:
+		return fail("there is no peer relation yet: wait until the unit is active")
+	case k.d.Record.CA == nil && !change.early && k.s.Event.Name != "health-check":
+		return fail("there is no CA yet: wait until the leader unit is active")
 	}
+	if ca := k.d.Record.CA; ca != nil {
+		var err error
+		if k.a, err = decision.NewAuthority(ca.Target()); err != nil {
+			return fail("%v", err)
+		}
+	}
+	switch {
+	case changing:
+		return change.run(k)
+	case k.s.Event.Name == "get-ca-certificate":
+		return k.getCACertificate()
+	case k.s.Event.Name == "list-certificates":
+		return listReply(k.s, k.d.Record)
+	case k.s.Event.Name == "rotation-status":
+		return k.rotationStatus()
+	case k.s.Event.Name == "health-check":
+		return k.healthCheck()
+	}
+	return fail("the action %q is not known to this charm", k.s.Event.Name)
 }
 
-func fail(format string, args ...any) *Reply {
-	return &Reply{Failure: fmt.Sprintf(format, args...)}
+func fail(format string, args ...any) *decision.Reply {
+	return &decision.Reply{Failure: fmt.Sprintf(format, args...)}
 }
 
-func authorityReply(s Snapshot, a authority) *Reply {
-	fingerprint := sha256.Sum256(a.certificate.Raw)
-	return &Reply{Results: map[string]string{
-		"message":            fmt.Sprintf("root CA %s, valid for another %s", a.certificate.Subject, policy.SpellDuration(a.validity.NotAfter.Sub(s.Now))),
-		"ca-certificate":     pki.EncodeCertificatePEM(a.certificate.Raw),
-		"subject":            a.certificate.Subject.String(),
-		"serial-number":      a.certificate.SerialNumber.Text(16),
-		"not-before":         a.validity.NotBefore.Format(time.RFC3339),
-		"not-after":          a.validity.NotAfter.Format(time.RFC3339),
+// getCACertificate tells what to trust, the old root too while a rotation is
+// under way, and what stands between it and the leaves.
+func (k *desk) getCACertificate() *decision.Reply {
+	c := k.a.Certificate
+	fingerprint := sha256.Sum256(c.Raw)
+	kind := "root"
+	if !k.a.Outlook.Issuer.IsRoot() {
+		kind = "intermediate"
+	}
+	results := map[string]string{
+		"message":            fmt.Sprintf("%s CA %s, valid for another %s", kind, c.Subject, policy.SpellDuration(k.a.Validity.NotAfter.Sub(k.s.Now))),
+		"ca-certificate":     k.a.Outlook.LegacyCA(),
+		"subject":            c.Subject.String(),
+		"serial-number":      c.SerialNumber.Text(16),
+		"not-before":         k.a.Validity.NotBefore.Format(time.RFC3339),
+		"not-after":          k.a.Validity.NotAfter.Format(time.RFC3339),
 		"sha256-fingerprint": fmt.Sprintf("%x", fingerprint),
-	}}
+	}
+	if chain := k.a.Outlook.LegacyChain(); chain != "" {
+		results["ca-chain"] = chain
+	}
+	return &decision.Reply{Results: results}
 }
 
 // parameter reads one parameter of an action; an absent one is the zero value.
-func parameter[T any](s Snapshot, name string) (T, error) {
+func parameter[T any](s decision.Snapshot, name string) (T, error) {
 	var value T
 	raw, given := s.Parameters[name]
 	if !given || string(raw) == "null" {
@@ -96,7 +131,7 @@ func parameter[T any](s Snapshot, name string) (T, error) {
 }
 
 // parameters reads several text parameters, in order.
-func parameters(s Snapshot, names ...string) ([]string, error) {
+func parameters(s decision.Snapshot, names ...string) ([]string, error) {
 	values := make([]string, len(names))
 	for i, name := range names {
 		value, err := parameter[string](s, name)

@@ -1,32 +1,31 @@
 // SPDX-License-Identifier: GPL-3.0-only
 
-package decision
+package action
 
 import (
 	"fmt"
 	"slices"
 	"strings"
 
+	"tls-authority/internal/decision"
 	"tls-authority/internal/pki"
 	"tls-authority/internal/record"
 )
 
-// renewReply marks certificates for renewal. The record that it writes wakes
+// renewCertificates marks certificates for renewal. The record that it writes wakes
 // this unit, which renews them, those of the legacy dialect in waves.
-func renewReply(s Snapshot, d *Decision) {
+func (k *desk) renewCertificates() *decision.Reply {
+	s, d := k.s, &k.d
 	texts, err := parameters(s, "application", "unit")
 	if err != nil {
-		d.Reply = fail("%v", err)
-		return
+		return fail("%v", err)
 	}
 	all, err := parameter[bool](s, "all")
 	switch {
 	case err != nil:
-		d.Reply = fail("%v", err)
-		return
+		return fail("%v", err)
 	case !all && texts[0] == "" && texts[1] == "":
-		d.Reply = fail("name an application or a unit, or say all=true")
-		return
+		return fail("name an application or a unit, or say all=true")
 	}
 	d.Record = d.Record.Clone()
 	marked := 0
@@ -42,8 +41,8 @@ func renewReply(s Snapshot, d *Decision) {
 		d.Record.Client = &asked
 		marked++
 	}
-	d.Reply = &Reply{Results: map[string]string{
-		"message": count(marked, "certificate") + " will be renewed by the next hooks, those of the legacy dialect in waves",
+	return &decision.Reply{Results: map[string]string{
+		"message": decision.Count(marked, "certificate") + " will be renewed by the next hooks, those of the legacy dialect in waves",
 		"count":   fmt.Sprint(marked),
 	}}
 }
@@ -90,17 +89,16 @@ func askRequests(r *record.Requests, application, unit string, marked *int) *rec
 // are forgotten first. They stay valid: only the list loses them.
 const maxByAction = 1000
 
-// issueReply orders a key and a certificate for an operator.
-func issueReply(s Snapshot, a authority, d *Decision) {
+// issueCertificate orders a key and a certificate for an operator.
+func (k *desk) issueCertificate() *decision.Reply {
+	s, a := k.s, k.a
 	texts, err := parameters(s, "common-name", "sans", "usage")
 	if err != nil {
-		d.Reply = fail("%v", err)
-		return
+		return fail("%v", err)
 	}
 	names, problems := pki.ParseNames(strings.Fields(texts[1]))
 	if len(problems) > 0 {
-		d.Reply = fail("the name %q %s", problems[0].Name, problems[0].Reason)
-		return
+		return fail("the name %q %s", problems[0].Name, problems[0].Reason)
 	}
 	profile := pki.Server
 	switch texts[2] {
@@ -111,49 +109,46 @@ func issueReply(s Snapshot, a authority, d *Decision) {
 	case "client":
 		profile = pki.Client
 	default:
-		d.Reply = fail("the usage %q is neither server nor client", texts[2])
-		return
+		return fail("the usage %q is neither server nor client", texts[2])
 	}
-	template, err := a.legacyTemplate(s, profile, texts[0], names)
+	template, err := a.LegacyTemplate(s, profile, texts[0], names)
 	if err != nil {
-		d.Reply = fail("%v", err)
-		return
+		return fail("%v", err)
 	}
-	d.orderByAction(s, texts[0], &record.Order{Reason: "an operator asked", Template: template, KeyType: s.Config.KeyType})
+	return k.orderByAction(texts[0], &record.Order{Reason: "an operator asked", Template: template, KeyType: s.Config.KeyType})
 }
 
-// signReply orders a certificate for a CSR that an operator brings. The
+// signCSR orders a certificate for a CSR that an operator brings. The
 // operator's own policy does not bind the operator; what no CA may sign is
 // refused all the same.
-func signReply(s Snapshot, a authority, d *Decision) {
+func (k *desk) signCSR() *decision.Reply {
+	s, a := k.s, k.a
 	csr, err := parameter[string](s, "csr")
 	if err != nil {
-		d.Reply = fail("%v", err)
-		return
+		return fail("%v", err)
 	}
 	request, err := pki.ParseCertificateRequest(csr)
 	if err != nil {
-		d.Reply = fail("%v", err)
-		return
+		return fail("%v", err)
 	}
 	template := pki.Template{Profile: pki.Leaf, Subject: request.Subject, Names: request.Names, Usage: request.Usage}
-	if template.Validity, err = a.validity.Clip(s.Now, s.Config.CertificateValidity); err == nil {
-		err = a.check(template)
+	if template.Validity, err = a.Clip(s.Now, s.Config.CertificateValidity); err == nil {
+		err = a.Check(template)
 	}
 	if err != nil {
-		d.Reply = fail("%v", err)
-		return
+		return fail("%v", err)
 	}
-	d.orderByAction(s, displayName(request), &record.Order{Reason: "an operator asked", Template: template, PublicKey: request.PublicKey})
+	return k.orderByAction(decision.DisplayName(request), &record.Order{Reason: "an operator asked", Template: template, PublicKey: request.PublicKey})
 }
 
 // orderByAction orders a certificate and keeps room for it in the list.
-func (d *Decision) orderByAction(s Snapshot, name string, order *record.Order) {
+func (k *desk) orderByAction(name string, order *record.Order) *decision.Reply {
+	d := &k.d
 	d.Record = d.Record.Clone()
-	live := slices.DeleteFunc(slices.Clone(d.Record.ByAction), func(c record.Certificate) bool { return !s.Now.Before(c.NotAfter) })
+	live := slices.DeleteFunc(slices.Clone(d.Record.ByAction), func(c record.Certificate) bool { return !k.s.Now.Before(c.NotAfter) })
 	if len(live) >= maxByAction {
 		live = live[len(live)-maxByAction+1:]
 	}
 	d.Record.ByAction = append(live, record.Certificate{Requesters: []string{"the operator"}, Name: record.Shorten(name)})
-	d.Reply = &Reply{Results: map[string]string{"message": "issued " + record.Shorten(name)}, Order: order}
+	return &decision.Reply{Results: map[string]string{"message": "issued " + record.Shorten(name)}, Order: order}
 }

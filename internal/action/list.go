@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
 
-package decision
+package action
 
 import (
 	"encoding/json"
@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"tls-authority/internal/decision"
 	"tls-authority/internal/policy"
 	"tls-authority/internal/record"
 )
@@ -32,7 +33,7 @@ type listedCertificate struct {
 	notAfter time.Time
 }
 
-func listReply(s Snapshot, r record.Record) *Reply {
+func listReply(s decision.Snapshot, r record.Record) *decision.Reply {
 	texts, err := parameters(s, "application", "unit", "expiring-within")
 	if err != nil {
 		return fail("%v", err)
@@ -54,7 +55,7 @@ func listReply(s Snapshot, r record.Record) *Reply {
 }
 
 // pageReply tells one page of a list.
-func pageReply(list []listedCertificate, page int) *Reply {
+func pageReply(list []listedCertificate, page int) *decision.Reply {
 	pages := max((len(list)+pageSize-1)/pageSize, 1)
 	if page > pages {
 		return fail("there is no page %d: the last one is %d", page, pages)
@@ -64,8 +65,8 @@ func pageReply(list []listedCertificate, page int) *Reply {
 	if err != nil {
 		return fail("cannot encode the list: %v", err)
 	}
-	return &Reply{Results: map[string]string{
-		"message":      fmt.Sprintf("%s, page %d of %d", count(len(list), "certificate"), page, pages),
+	return &decision.Reply{Results: map[string]string{
+		"message":      fmt.Sprintf("%s, page %d of %d", decision.Count(len(list), "certificate"), page, pages),
 		"count":        fmt.Sprint(len(list)),
 		"page":         fmt.Sprint(page),
 		"pages":        fmt.Sprint(pages),
@@ -96,7 +97,7 @@ func listCertificates(r record.Record) []listedCertificate {
 		})
 	}
 	if r.Client != nil {
-		add(nil, "every unit of the legacy dialect", "client", globalClientName, r.Client.Issued)
+		add(nil, "every unit of the legacy dialect", "client", decision.GlobalClientName, r.Client.Issued)
 	}
 	for _, c := range r.ByAction {
 		add(nil, c.Requesters[0], "action", c.Name, c.Issued)

@@ -22,9 +22,9 @@ import (
 	"context"
 	"time"
 
+	"tls-authority/internal/action"
 	"tls-authority/internal/decision"
 	"tls-authority/internal/juju"
-	"tls-authority/internal/pki"
 	"tls-authority/internal/signing"
 )
 
@@ -38,18 +38,25 @@ func Run(ctx context.Context, client *juju.Client, event juju.Event, now time.Ti
 	if ignored(event) {
 		return nil
 	}
-	snapshot, err := read(ctx, client, event, now)
+	ring := &keyring{client: client}
+	snapshot, err := read(ctx, ring, event, now)
 	if err != nil {
 		return err
 	}
-	decided := decision.Make(snapshot)
-	changes, err := signing.CarryOut(snapshot, decided, func() (*pki.Issuer, error) {
-		return readIssuer(ctx, client, decided.Record.CA)
-	})
+	decided := decide(snapshot)
+	changes, err := signing.CarryOut(snapshot, decided, ring.keys(ctx))
 	if err != nil {
 		return err
 	}
 	return write(ctx, client, snapshot, changes)
+}
+
+// decide is what the charm makes of an event.
+func decide(s decision.Snapshot) decision.Decision {
+	if s.Event.Kind == juju.Action {
+		return action.Answer(s)
+	}
+	return decision.Make(s)
 }
 
 // ignored tells the events in which this unit is on its way out. Its view of

@@ -4,7 +4,6 @@ package charm
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"slices"
@@ -13,16 +12,15 @@ import (
 
 	"tls-authority/internal/decision"
 	"tls-authority/internal/juju"
-	"tls-authority/internal/pki"
 	"tls-authority/internal/policy"
 	"tls-authority/internal/record"
-	"tls-authority/internal/signing"
 	"tls-authority/internal/tlscertificates"
 )
 
 // read gathers the snapshot. Only "not found" is an answer; every other
 // failure ends the hook.
-func read(ctx context.Context, client *juju.Client, event juju.Event, now time.Time) (decision.Snapshot, error) {
+func read(ctx context.Context, ring *keyring, event juju.Event, now time.Time) (decision.Snapshot, error) {
+	client := ring.client
 	s := decision.Snapshot{Now: now.UTC().Truncate(time.Second), Event: event}
 	var err error
 	if s.Leader, err = client.IsLeader(ctx); err != nil {
@@ -47,10 +45,8 @@ func read(ctx context.Context, client *juju.Client, event juju.Event, now time.T
 	if s.Peer == nil {
 		return s, nil
 	}
-	if s.Leader && s.Peer.Record.CA == nil {
-		if s.Found, err = readFoundCA(ctx, client); err != nil {
-			return decision.Snapshot{}, err
-		}
+	if s, err = readAuthority(ctx, ring, s); err != nil {
+		return decision.Snapshot{}, err
 	}
 	if s, err = readRelations(ctx, client, s); err != nil {
 		return decision.Snapshot{}, err
@@ -125,32 +121,6 @@ func readPeer(ctx context.Context, client *juju.Client, event juju.Event) (*deci
 	return peer, nil
 }
 
-// readFoundCA asks whether the secret of the first generation exists although
-// no databag tells of it. Both tools must say "not found" before that counts:
-// the content could be out of reach while the secret is there.
-func readFoundCA(ctx context.Context, client *juju.Client) (*x509.Certificate, error) {
-	label := record.SecretLabel(record.FirstGeneration)
-	content, err := client.ReadSecret(ctx, label)
-	switch {
-	case err == nil:
-		certificate, err := signing.ParseSecret(content)
-		if err != nil {
-			return nil, fmt.Errorf("cannot adopt the CA in secret %q: %w", label, err)
-		}
-		return certificate.Certificate(), nil
-	case !errors.Is(err, juju.ErrNotFound):
-		return nil, fmt.Errorf("cannot read secret %q: %w", label, err)
-	}
-	_, err = client.SecretMetadata(ctx, label)
-	switch {
-	case err == nil:
-		return nil, fmt.Errorf("cannot read secret %q: Juju lists it but does not give its content", label)
-	case !errors.Is(err, juju.ErrNotFound):
-		return nil, fmt.Errorf("cannot look for secret %q: %w", label, err)
-	}
-	return nil, nil
-}
-
 // readRelations lists the relations of the certificates endpoint and reads
 // those that the event asks to look at.
 func readRelations(ctx context.Context, client *juju.Client, s decision.Snapshot) (decision.Snapshot, error) {
@@ -159,6 +129,7 @@ func readRelations(ctx context.Context, client *juju.Client, s decision.Snapshot
 		return decision.Snapshot{}, fmt.Errorf("cannot list relations: %w", err)
 	}
 	wanted := scope(s.Event)
+	s.Sweep = wanted(juju.RelationID{})
 	for _, id := range ids {
 		s.Live = append(s.Live, id.Number)
 		if !wanted(id) {
@@ -270,21 +241,4 @@ func remoteApplication(ctx context.Context, client *juju.Client, event juju.Even
 		return event.RemoteApplication, nil
 	}
 	return client.RemoteApplication(ctx, id)
-}
-
-// readIssuer reads the key of the active generation. The certificate is the
-// one of the record, which is what requirers trust and which a renewal
-// replaces; the key must be its own.
-func readIssuer(ctx context.Context, client *juju.Client, authority *record.Authority) (*pki.Issuer, error) {
-	generation := authority.ActiveGeneration()
-	label := record.SecretLabel(generation.ID)
-	content, err := client.ReadSecret(ctx, label)
-	if err != nil {
-		return nil, fmt.Errorf("cannot read the key of the CA in secret %q: %w", label, err)
-	}
-	issuer, err := signing.ParseKey(content, generation.Certificate)
-	if err != nil {
-		return nil, fmt.Errorf("cannot use the CA in secret %q: %w", label, err)
-	}
-	return issuer, nil
 }

@@ -4,12 +4,18 @@ package charm
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"tls-authority/internal/decision"
 	"tls-authority/internal/juju"
 	"tls-authority/internal/record"
 	"tls-authority/internal/signing"
+	"tls-authority/internal/store"
 	"tls-authority/internal/tlscertificates"
 )
 
@@ -18,13 +24,12 @@ import (
 // waits for the end of the hook. What is there already is not written again:
 // each write to a relation wakes all its units, and some restart a service.
 func write(ctx context.Context, client *juju.Client, s decision.Snapshot, c signing.Changes) error {
-	if c.Secret != nil {
-		id, err := client.AddSecret(ctx, *c.Secret)
-		if err != nil {
-			return fmt.Errorf("cannot store a key: %w", err)
-		}
-		if c.Reply != nil {
-			c.Reply.Results["secret-id"] = "secret:" + string(id)
+	if err := writeSecrets(ctx, client, c); err != nil {
+		return err
+	}
+	if c.File != nil {
+		if err := writeFile(c); err != nil {
+			return err
 		}
 	}
 	if err := writePeer(ctx, client, s, c.Peer); err != nil {
@@ -38,6 +43,12 @@ func write(ctx context.Context, client *juju.Client, s decision.Snapshot, c sign
 	for _, transfer := range c.Transfers {
 		if err := writeTransfer(ctx, client, transfer); err != nil {
 			return fmt.Errorf("cannot write relation %s: %w", transfer.Transfer.ID, err)
+		}
+	}
+	if s.Upstream != nil && s.Event.Kind != juju.Action {
+		changes := tlscertificates.Diff(s.Upstream.OwnUnitBag, c.Upstream, func(key string) bool { return key == tlscertificates.KeyCSRs })
+		if err := client.WriteUnitBag(ctx, s.Upstream.ID, changes); err != nil {
+			return fmt.Errorf("cannot write relation %s: %w", s.Upstream.ID, err)
 		}
 	}
 	if err := writeReply(ctx, client, c.Reply); err != nil {
@@ -54,6 +65,48 @@ func write(ctx context.Context, client *juju.Client, s decision.Snapshot, c sign
 	if err := client.SetStatus(ctx, c.Status); err != nil {
 		return fmt.Errorf("cannot set status: %w", err)
 	}
+	return nil
+}
+
+// writeSecrets makes and removes secrets. One that is gone already was removed
+// by a hook that died before it could say so.
+func writeSecrets(ctx context.Context, client *juju.Client, c signing.Changes) error {
+	for _, secret := range c.Secrets {
+		if _, err := client.AddSecret(ctx, secret); err != nil {
+			return fmt.Errorf("cannot store a key: %w", err)
+		}
+	}
+	if c.Issued != nil {
+		id, err := client.AddSecret(ctx, *c.Issued)
+		if err != nil {
+			return fmt.Errorf("cannot store a key: %w", err)
+		}
+		c.Reply.Results["secret-id"] = "secret:" + string(id)
+	}
+	for _, label := range c.Removed {
+		if err := client.RemoveSecret(ctx, label); err != nil && !errors.Is(err, juju.ErrNotFound) {
+			return fmt.Errorf("cannot destroy a key: %w", err)
+		}
+	}
+	return nil
+}
+
+// writeFile writes a backup and tells where it is, and what stands beside it.
+func writeFile(c signing.Changes) error {
+	path, err := store.Write(c.File.Directory, c.File.Name, c.File.Content)
+	if err != nil {
+		return fmt.Errorf("cannot write the backup: %w", err)
+	}
+	prefix, _, _ := strings.Cut(c.File.Name, "-20")
+	backups, err := store.Prune(c.File.Directory, prefix+"-", ".age", c.File.Keep)
+	if err != nil {
+		return fmt.Errorf("cannot remove old backups: %w", err)
+	}
+	sum := sha256.Sum256(c.File.Content)
+	c.Reply.Results["file"] = path
+	c.Reply.Results["size"] = strconv.Itoa(len(c.File.Content))
+	c.Reply.Results["sha256"] = hex.EncodeToString(sum[:])
+	c.Reply.Results["backups"] = strings.Join(backups, " ")
 	return nil
 }
 

@@ -4,6 +4,7 @@ package decision
 
 import (
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"time"
 
@@ -12,43 +13,89 @@ import (
 	"tls-authority/internal/record"
 )
 
-// authority is the active CA as decide sees it: its certificate, no key.
-type authority struct {
-	generation  int
-	certificate *x509.Certificate
-	validity    pki.Validity
+// Authority is the CA that issues, as decide sees it: certificates, no key.
+type Authority struct {
+	Outlook     record.Outlook
+	Certificate *x509.Certificate
+	// Validity is that of the CA with all that stands above it.
+	Validity pki.Validity
+	// bridged is Validity as far as the bridge to the old root lasts, too.
+	bridged pki.Validity
 }
 
-func newAuthority(record *record.Authority) (authority, error) {
-	generation := record.ActiveGeneration()
-	certificate, err := pki.ParseCertificateDER(generation.Certificate)
+// NewAuthority reads the certificates of an outlook.
+func NewAuthority(o record.Outlook) (Authority, error) {
+	a := Authority{Outlook: o}
+	path, err := parseCertificates(o.Path())
 	if err != nil {
-		return authority{}, fmt.Errorf("cannot read the CA certificate of generation %d: %w", generation.ID, err)
+		return Authority{}, fmt.Errorf("cannot read the CA certificate of generation %d: %w", o.Issuer.ID, err)
 	}
-	return authority{generation: generation.ID, certificate: certificate, validity: pki.ValidityOf(certificate)}, nil
+	a.Certificate = path[0]
+	a.Validity = pki.ChainValidity(path[:1+len(o.Issuer.Chain)]...)
+	a.bridged = pki.ChainValidity(path...)
+	return a, nil
+}
+
+func parseCertificates(ders [][]byte) ([]*x509.Certificate, error) {
+	certificates := make([]*x509.Certificate, len(ders))
+	for i, der := range ders {
+		var err error
+		if certificates[i], err = pki.ParseCertificateDER(der); err != nil {
+			return nil, err
+		}
+	}
+	return certificates, nil
+}
+
+// Path are the certificates of a generation, its own first, the root last.
+func Path(g *record.Generation) ([]*x509.Certificate, error) {
+	return parseCertificates(append([][]byte{g.Certificate}, g.Chain...))
 }
 
 // current tells whether a certificate may stay: this CA issued it and it has
 // not expired.
-func (a authority) current(now time.Time, issued record.Issued) bool {
-	return issued.Generation == a.generation && now.Before(issued.NotAfter)
+func (a Authority) current(now time.Time, issued record.Issued) bool {
+	return issued.Generation == a.Outlook.Issuer.ID && now.Before(issued.NotAfter)
 }
 
-// legacyTemplate is the template of one certificate of the legacy dialect.
-func (a authority) legacyTemplate(s Snapshot, profile pki.Profile, commonName string, names pki.Names) (pki.Template, error) {
+// Clip is the validity of a leaf. It ends with whatever the leaf is presented
+// with, the bridge included; but a bridge that is about to end, as the old
+// root is then too, helps nobody and limits nothing.
+func (a Authority) Clip(now time.Time, lifetime time.Duration) (pki.Validity, error) {
+	validity, err := a.bridged.Clip(now, lifetime)
+	if errors.Is(err, pki.ErrIssuerExpires) {
+		return a.Validity.Clip(now, lifetime)
+	}
+	return validity, err
+}
+
+// authorityShare is the part of what an issuer has left that a CA below it
+// gets: it must outlive its own leaves, and end before the issuer does.
+const authorityShare = 2
+
+// clipAuthority is the validity of a CA below ours.
+func (a Authority) clipAuthority(now time.Time, least time.Duration) (pki.Validity, error) {
+	left := a.Validity.NotAfter.Sub(now).Truncate(time.Second)
+	return a.Clip(now, max(least, left/authorityShare))
+}
+
+// LegacyTemplate is the template of one certificate of the legacy dialect.
+func (a Authority) LegacyTemplate(s Snapshot, profile pki.Profile, commonName string, names pki.Names) (pki.Template, error) {
 	subject, err := pki.LeafSubject(commonName)
 	if err != nil {
 		return pki.Template{}, err
 	}
-	validity, err := a.validity.Clip(s.Now, s.Config.LegacyValidity)
+	template := pki.Template{Profile: profile, Subject: subject, Names: names}
+	if profile == pki.SubCA {
+		template.Constraints = constraints(s.Config)
+		template.Validity, err = a.clipAuthority(s.Now, s.Config.LegacyValidity)
+	} else {
+		template.Validity, err = a.Clip(s.Now, s.Config.LegacyValidity)
+	}
 	if err != nil {
 		return pki.Template{}, err
 	}
-	template := pki.Template{Profile: profile, Subject: subject, Names: names, Validity: validity}
-	if profile == pki.SubCA {
-		template.Constraints = constraints(s.Config)
-	}
-	return template, a.check(template)
+	return template, a.Check(template)
 }
 
 // constraints are the names that a CA below ours may sign: those that the
@@ -60,13 +107,13 @@ func constraints(config policy.Config) *pki.NameConstraints {
 	return &pki.NameConstraints{PermittedDNS: config.AllowedDomains, PermittedIP: config.AllowedRanges}
 }
 
-// check refuses what no certificate of this CA may say, whoever asks.
-func (a authority) check(t pki.Template) error {
+// Check refuses what no certificate of this CA may say, whoever asks.
+func (a Authority) Check(t pki.Template) error {
 	encoded, err := t.Subject.Encode()
 	if err != nil {
 		return err
 	}
-	if pki.SameName(encoded, a.certificate.RawSubject) {
+	if pki.SameName(encoded, a.Certificate.RawSubject) {
 		// A leaf with the CA's own name looks self-issued and misleads
 		// those who build chains by names.
 		return fmt.Errorf("the subject is the CA's own")

@@ -7,18 +7,14 @@ import (
 
 	"tls-authority/internal/juju"
 	"tls-authority/internal/pki"
-	"tls-authority/internal/policy"
 	"tls-authority/internal/record"
 )
 
-// Make decides one event. It is the behaviour of the charm on one page: the
-// first rule that applies wins.
+// Make decides one hook. It is the behaviour of the charm on one page: the
+// first rule that applies wins. Actions are package action's.
 func Make(s Snapshot) Decision {
 	d := Decision{Record: s.Record()}
 	switch {
-	case s.Event.Kind == juju.Action:
-		answer(s, &d)
-		d.Status = s.Status
 	case s.Peer == nil:
 		// Without the peer databag no CA could be recorded, and the next
 		// hook would make another.
@@ -30,7 +26,7 @@ func Make(s Snapshot) Decision {
 		// left: the next leader decides.
 		d.Status = s.Status
 	case len(s.ConfigProblems) > 0:
-		d.Status = configStatus(s)
+		d.Status = ConfigStatus(s)
 	case d.Record.CA == nil:
 		establish(s, &d)
 	default:
@@ -39,54 +35,43 @@ func Make(s Snapshot) Decision {
 	return d
 }
 
-// establish gives the model its CA: the one whose secret is there already, or
-// a new one. It is reached only when the peer databag knows none.
-func establish(s Snapshot, d *Decision) {
-	d.Status = juju.Status{Name: juju.Maintenance, Message: "recording the certificate authority"}
-	if s.Found != nil {
-		d.Record.CA = record.NewAuthority(s.Found.Raw)
-		d.Log = append(d.Log, info("adopting the CA %q whose secret was left by an unfinished hook", s.Found.Subject))
-		return
-	}
-	d.Create = &record.Order{
-		Reason: "the model has no CA",
-		Template: pki.Template{
-			Profile:  pki.Root,
-			Subject:  policy.GenerationSubject(s.Config.CASubject, record.FirstGeneration),
-			Validity: pki.NewValidity(s.Now, s.Config.CAValidity),
-		},
-		KeyType: s.Config.CAKeyType,
-	}
-	d.Log = append(d.Log, info("creating a root CA: the model has none"))
-}
-
-// serve answers the relations of the snapshot and forgets those that are gone.
+// serve answers the relations of the snapshot, forgets those that are gone,
+// and takes a rotation one step further.
 func serve(s Snapshot, d *Decision) {
 	d.Record = d.Record.Clone()
+	d.Record.CA = d.Record.CA.Clone()
 	d.Answers = map[int]RelationAnswers{}
+	for _, reason := range s.Unread {
+		d.Log = append(d.Log, warning("cannot read %s", reason))
+	}
 	forget(s, d)
-	a, err := newAuthority(d.Record.CA)
+	followUpstream(s, d)
+	notePending(s, d)
+	advance(s, d)
+	a, err := NewAuthority(d.Record.CA.Target())
 	if err != nil {
 		d.Status = juju.Status{Name: juju.Blocked, Message: err.Error()}
 		return
 	}
-	if d.Renew = renewAuthority(s, a); d.Renew != nil {
+	if d.Making == nil && !d.Bridge {
+		renewAuthority(s, a, d)
+	}
+	if d.Making != nil || d.Bridge || d.Renew != nil {
 		// The record that this writes wakes the unit again, which then
-		// serves with the new root.
-		d.Record = s.Record()
-		d.Status = s.Status
-		d.Log = append(d.Log, info("renewing the root CA with the same key: %s", d.Renew.Reason))
+		// serves with what is new.
+		d.Status = authorityStatus(s, a, *d)
 		return
 	}
-	for _, reason := range s.Unread {
-		d.Log = append(d.Log, warning("cannot read %s", reason))
-	}
 	for _, relation := range s.Relations {
+		if !d.turn(relation) {
+			continue
+		}
 		serveLegacy(s, a, relation, d)
 		serveRequests(s, a, relation, d)
 	}
 	serveClient(s, a, d)
-	d.Status = authorityStatus(s, a, d.Record)
+	complete(s, d)
+	d.Status = authorityStatus(s, a, *d)
 }
 
 // forget drops the records of relations that Juju lists no more.
@@ -104,27 +89,38 @@ func forget(s Snapshot, d *Decision) {
 // serveClient sees to the global client certificate, which every relation of
 // the legacy dialect shares. It goes with the last of them: it is a client
 // identity for everything that trusts this CA.
-func serveClient(s Snapshot, a authority, d *Decision) {
+func serveClient(s Snapshot, a Authority, d *Decision) {
 	if len(d.Record.Legacy) == 0 {
 		d.Record.Client = nil
 		return
 	}
 	client := d.Record.Client
-	young := client != nil && a.current(s.Now, client.Issued) && !newWave(s, 1).due(*client)
-	if young {
+	current := client != nil && a.current(s.Now, client.Issued)
+	if current && !newWave(s, 1).due(*client) {
 		return
 	}
-	template, err := a.legacyTemplate(s, pki.Client, globalClientName, pki.Names{})
-	if client != nil && err == nil && !client.Asked && a.current(s.Now, client.Issued) && !template.Validity.NotAfter.After(client.NotAfter) {
+	if client == nil {
+		if spare := takeSpare(s, a, d, record.Spare{Kind: ClientKind, CommonName: GlobalClientName}); spare != nil {
+			d.Record.Client = spare
+			return
+		}
+	}
+	template, err := a.LegacyTemplate(s, pki.Client, GlobalClientName, pki.Names{})
+	if current && err == nil && !client.Asked && !template.Validity.NotAfter.After(client.NotAfter) {
 		return
 	}
 	if err != nil {
 		d.Log = append(d.Log, failure("cannot issue the global client certificate: %v", err))
 		return
 	}
-	d.Record.Client = &record.Pair{Order: &record.Order{Reason: "the legacy dialect needs a global client certificate", Template: template, KeyType: s.Config.KeyType}}
+	order := &record.Order{Reason: "the legacy dialect needs a global client certificate", Template: template, KeyType: s.Config.KeyType}
+	d.Record.Client = &record.Pair{Order: order}
+	if client != nil && !current && s.Now.Before(client.NotAfter) {
+		order.Reason, order.KeepKey = "the CA changed", true
+		d.Record.Client.Key = client.Key
+	}
 }
 
-// globalClientName is the common name of the global client certificate.
+// GlobalClientName is the common name of the global client certificate.
 // Charmed Kubernetes lists it among the names of its request-header proxy.
-const globalClientName = "client"
+const GlobalClientName = "client"

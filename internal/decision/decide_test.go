@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"tls-authority/internal/action"
 	"tls-authority/internal/decision"
 	"tls-authority/internal/juju"
 	"tls-authority/internal/pki"
@@ -36,7 +37,7 @@ func TestDecideBeforeThereIsACA(t *testing.T) {
 		"the leader creates a root": {
 			change: func(w *world) { w.s.Peer.Record.CA = nil },
 			want: []string{
-				`create ecdsa-p256 "tls-authority k8s G1": the model has no CA`,
+				`make self-signed ecdsa-p256 "tls-authority k8s G1": the model has no CA`,
 				"maintenance: recording the certificate authority",
 			},
 		},
@@ -54,8 +55,10 @@ func TestDecideBeforeThereIsACA(t *testing.T) {
 			want: []string{`blocked: ca-key-type: cannot read key type "ed25519": want one of ecdsa-p256, ecdsa-p384, rsa-2048, rsa-3072, rsa-4096; ca-validity: "ten years" is not a number followed by m, h, d, w or y: mend with juju config`},
 		},
 		"an orphaned secret is adopted, not replaced": {
-			change: func(w *world) { w.s.Peer.Record.CA, w.s.Found = nil, w.issuer.Certificate() },
-			want:   []string{"maintenance: recording the certificate authority"},
+			change: func(w *world) {
+				w.s.Peer.Record.CA, w.s.Found = nil, &record.Generation{ID: 1, Certificate: w.issuer.Certificate().Raw}
+			},
+			want: []string{"maintenance: recording the certificate authority"},
 		},
 	}
 	for name, c := range cases {
@@ -71,9 +74,9 @@ func TestDecideBeforeThereIsACA(t *testing.T) {
 func TestDecideRecordsTheCAThatItAdopts(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.s.Peer.Record.CA, w.s.Found = nil, w.issuer.Certificate()
+	w.s.Peer.Record.CA, w.s.Found = nil, &record.Generation{ID: 1, Certificate: w.issuer.Certificate().Raw}
 	d := decision.Make(w.s)
-	require.Nil(t, d.Create)
+	require.Nil(t, d.Making)
 	require.Equal(t, w.issuer.Certificate().Raw, d.Record.CA.ActiveGeneration().Certificate)
 }
 
@@ -334,7 +337,7 @@ func TestDecideRequests(t *testing.T) {
 				w.s.Now = noon.Add(7 * 365 * day)
 				w.relate(4, "web", map[string]map[string]string{"web/0": csrBag(t, newCSR(t, pkix.Name{CommonName: "late"}))})
 			},
-			want: []string{"renew: the root has 2y left", "active: as it was"},
+			want: []string{"renew: the root has 2y left", "active: root 2y · 0 certificates · 0 applications"},
 		},
 		"a CA that cannot be renewed refuses loudly near its end": {
 			change: func(t *testing.T, w *world) {
@@ -435,7 +438,7 @@ func TestActionsAreAnsweredFromTheRecord(t *testing.T) {
 	w.s.Leader, w.s.Relations = false, nil
 	ask := func(name string) *decision.Reply {
 		w.s.Event = juju.Event{Kind: juju.Action, Name: name, Unit: "tls-authority/0"}
-		return decision.Make(w.s).Reply
+		return action.Answer(w.s).Reply
 	}
 	authority := ask("get-ca-certificate")
 	require.Equal(t, pki.EncodeCertificatePEM(w.issuer.Certificate().Raw), authority.Results["ca-certificate"])

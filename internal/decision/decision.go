@@ -11,6 +11,7 @@ package decision
 
 import (
 	"tls-authority/internal/juju"
+	"tls-authority/internal/pki"
 	"tls-authority/internal/record"
 	"tls-authority/internal/tlscertificates"
 )
@@ -18,12 +19,18 @@ import (
 // Decision says what shall be and why. It carries exact times and names, and
 // neither a CA's key nor anything random, so that tests compare it whole.
 type Decision struct {
-	// Create asks for the first CA. Nothing else is issued in that hook: the
+	// Making asks for the key of a CA. Nothing is issued in that hook: the
 	// peer databag it writes wakes this unit again.
-	Create *record.Order
-	// Renew asks for a new certificate of the root, with its own key. Nothing
-	// else is decided in that hook.
+	Making *Making
+	// Renew asks for a new certificate of the root, with its own key.
 	Renew *record.Order
+	// Bridge asks for the cross-certificate of the rotation in Record.
+	Bridge bool
+	// Restore are the generations whose keys come from the file that is
+	// restored, with their numbers there.
+	Restore map[int]int
+	// Destroy are the generations whose keys shall be no more.
+	Destroy []int
 	// Record is the peer databag as it shall be. Where a pair has an order,
 	// the certificate is still to be signed.
 	Record record.Record
@@ -34,6 +41,52 @@ type Decision struct {
 	Log     []LogLine
 	// Reply answers an action.
 	Reply *Reply
+
+	// turned tells that a relation was given the stage of a rotation.
+	turned bool
+	// upstreamProblem is why the answer of the CA above cannot be used.
+	upstreamProblem string
+}
+
+// Reply is the answer to an action: results, or why there are none. Keys of
+// results are flat and kebab-case; a private key is never among the values.
+type Reply struct {
+	Results map[string]string
+	Failure string
+	// Order asks for a certificate whose text goes into the results. Where
+	// it has no public key, a key is made, which goes into a secret whose id
+	// is the result.
+	Order *record.Order
+	// Backup asks for a backup file, whose name goes into the results.
+	Backup *Backup
+}
+
+// Backup says where a backup is written and what it is sealed with.
+type Backup struct {
+	Directory string
+	// Secret is the user secret with the passphrase or the recipient.
+	Secret string
+	// Keep is how many backups stay in the directory; 0 keeps all.
+	Keep int
+}
+
+// Making asks for a CA: its key, and its certificate or a request for one.
+type Making struct {
+	Generation int
+	Source     record.Source
+	// Reason is for people.
+	Reason string
+	// Template is that of a self-signed root; of a request for a certificate
+	// the subject counts.
+	Template pki.Template
+	KeyType  pki.KeyType
+	// Candidate is the imported CA.
+	Candidate *Candidate
+	// Stored tells that the key is in its secret already: left by a hook that
+	// died, or that of a CA whose certificate is to be renewed.
+	Stored bool
+	// Previous is the request that this one replaces.
+	Previous string
 }
 
 // LogLine is one message for the model's log.

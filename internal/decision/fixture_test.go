@@ -18,6 +18,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"tls-authority/internal/action"
 	"tls-authority/internal/decision"
 	"tls-authority/internal/juju"
 	"tls-authority/internal/pki"
@@ -38,6 +39,10 @@ type world struct {
 	t      *testing.T
 	issuer *pki.Issuer
 	s      decision.Snapshot
+	// keys are in Juju's secrets, by their labels.
+	keys map[string]pki.PrivateKey
+	// imported is the key of ca-secret.
+	imported pki.PrivateKey
 }
 
 func newWorld(t *testing.T) *world {
@@ -54,7 +59,7 @@ func newWorld(t *testing.T) *world {
 	require.NoError(t, err)
 	config, problems := policy.ParseConfig(map[string]json.RawMessage{"key-type": json.RawMessage(`"ecdsa-p256"`)}, "tls-authority", "k8s")
 	require.Empty(t, problems)
-	return &world{t: t, issuer: issuer, s: decision.Snapshot{
+	return &world{t: t, issuer: issuer, keys: map[string]pki.PrivateKey{"ca-1": key}, s: decision.Snapshot{
 		Now:    noon,
 		Leader: true,
 		Status: juju.Status{Name: juju.Active, Message: "as it was"},
@@ -63,7 +68,7 @@ func newWorld(t *testing.T) *world {
 		Peer: &decision.PeerRelation{
 			ID: juju.RelationID{Endpoint: "authority", Number: 0},
 			Record: record.Record{
-				CA:     record.NewAuthority(root.Raw),
+				CA:     record.NewAuthority(record.Generation{ID: record.FirstGeneration, Certificate: root.Raw}),
 				Legacy: map[int]*record.Legacy{},
 				CSR:    map[int]*record.Requests{},
 			},
@@ -96,16 +101,63 @@ func (w *world) relate(number int, application string, bags map[string]map[strin
 // wrote the state of the next snapshot.
 func (w *world) settle() signing.Changes {
 	w.t.Helper()
-	changes, err := signing.CarryOut(w.s, decision.Make(w.s), func() (*pki.Issuer, error) { return w.issuer, nil })
+	return w.write(decision.Make(w.s))
+}
+
+// act runs an action on the leader, whose event the next hook does not have.
+func (w *world) act(name string, parameters map[string]any) *decision.Reply {
+	w.t.Helper()
+	before := w.s
+	defer func() { w.s.Event, w.s.Parameters, w.s.Relations = before.Event, before.Parameters, before.Relations }()
+	w.s.Event = juju.Event{Kind: juju.Action, Name: name, Unit: "tls-authority/0", Model: "k8s"}
+	w.s.Relations, w.s.Parameters = nil, map[string]json.RawMessage{}
+	for key, value := range parameters {
+		text, err := json.Marshal(value)
+		require.NoError(w.t, err)
+		w.s.Parameters[key] = text
+	}
+	return w.write(action.Answer(w.s)).Reply
+}
+
+func (w *world) write(d decision.Decision) signing.Changes {
+	w.t.Helper()
+	changes, err := signing.CarryOut(w.s, d, w.keyring())
 	require.NoError(w.t, err)
-	w.s.Peer.Bag = changes.Peer
-	w.s.Peer.Record, err = record.Parse(changes.Peer)
-	require.NoError(w.t, err)
+	for _, secret := range changes.Secrets {
+		require.NotContains(w.t, w.keys, secret.Label, "a label is given once")
+		key, err := pki.ParsePrivateKeyPEM(secret.Content[signing.SecretKey])
+		require.NoError(w.t, err)
+		w.keys[secret.Label] = key
+	}
+	for _, label := range changes.Removed {
+		delete(w.keys, label)
+	}
+	if changes.Peer != nil {
+		w.s.Peer.Bag = changes.Peer
+		w.s.Peer.Record, err = record.Parse(changes.Peer)
+		require.NoError(w.t, err)
+	}
 	for i, c := range changes.Relations {
 		w.s.Relations[i].OwnUnitBag = c.Unit
-		w.s.Relations[i].OwnApplicationBag = c.Application
+		if c.Application != nil {
+			w.s.Relations[i].OwnApplicationBag = c.Application
+		}
 	}
 	return changes
+}
+
+// keyring hands out the keys of the world's secrets.
+func (w *world) keyring() signing.Keys {
+	return signing.Keys{
+		Stored: func(generation int) (pki.PrivateKey, error) {
+			key, there := w.keys[record.SecretLabel(generation)]
+			if !there {
+				return pki.PrivateKey{}, fmt.Errorf("secret %q not found", record.SecretLabel(generation))
+			}
+			return key, nil
+		},
+		Imported: func() (pki.PrivateKey, error) { return w.imported, nil },
+	}
 }
 
 // newCSR makes the text of a CSR, trimmed as most requirers send it.
@@ -137,8 +189,8 @@ func csrBag(t *testing.T, csrs ...string) map[string]string {
 // describe tells a decision in sentences, in the order of relations.
 func describe(d decision.Decision) []string {
 	var lines []string
-	if d.Create != nil {
-		lines = append(lines, fmt.Sprintf("create %s %q: %s", d.Create.KeyType, d.Create.Template.Subject.CommonName, d.Create.Reason))
+	if m := d.Making; m != nil {
+		lines = append(lines, fmt.Sprintf("make %s %s %q: %s", m.Source, m.KeyType, m.Template.Subject.CommonName, m.Reason))
 	}
 	if d.Renew != nil {
 		lines = append(lines, "renew: "+d.Renew.Reason)

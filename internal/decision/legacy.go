@@ -17,8 +17,9 @@ import (
 // legacyDesk decides the legacy dialect of one relation.
 type legacyDesk struct {
 	s        Snapshot
-	a        authority
+	a        Authority
 	relation Relation
+	d        *Decision
 	before   *record.Legacy
 	after    *record.Legacy
 	wave     *wave
@@ -27,12 +28,13 @@ type legacyDesk struct {
 // serveLegacy records what a relation gets in the legacy dialect: a pair for
 // each request of each unit, and one for those that share. A relation in which
 // no unit speaks the dialect has no record, and so gets no client key.
-func serveLegacy(s Snapshot, a authority, relation Relation, d *Decision) {
-	desk := legacyDesk{s: s, a: a, relation: relation, before: d.Record.Legacy[relation.ID.Number]}
+func serveLegacy(s Snapshot, a Authority, relation Relation, d *Decision) {
+	desk := legacyDesk{s: s, a: a, relation: relation, d: d, before: d.Record.Legacy[relation.ID.Number]}
 	if desk.before == nil {
 		desk.before = &record.Legacy{}
 	}
 	desk.after = &record.Legacy{Application: relation.Application}
+	desk.switchCA()
 	desk.wave = newWave(s, desk.before.Count())
 	for _, unit := range speakers(relation) {
 		desk.serveUnit(unit)
@@ -165,7 +167,7 @@ func (desk *legacyDesk) serveRequest(entry *record.Unit, request tlscertificates
 		Names:      names.Texts(),
 	}
 	before := desk.before.Find(entry.Unit, request.Kind, request.CommonName)
-	signed, err := desk.pair(before, profile, request.CommonName, names)
+	signed, err := desk.pair(request.Kind, before, profile, request.CommonName, names)
 	if err != nil {
 		desk.problem(entry.Unit, request.CommonName, err.Error(), tlscertificates.Other)
 	}
@@ -185,10 +187,12 @@ func (desk *legacyDesk) serveRequest(entry *record.Unit, request tlscertificates
 // moment exists in which certificate and key differ, and no fleet waits for
 // RSA keys. A renewal by age makes a new key. With an error the pair before, if
 // any, is returned.
-func (desk *legacyDesk) pair(before *record.Answer, profile pki.Profile, commonName string, names pki.Names) (*record.Pair, error) {
-	current := before != nil && desk.a.current(desk.s.Now, before.Issued)
+func (desk *legacyDesk) pair(kind tlscertificates.Kind, before *record.Answer, profile pki.Profile, commonName string, names pki.Names) (*record.Pair, error) {
+	switched := before != nil && before.Order != nil
+	current := switched || before != nil && desk.a.current(desk.s.Now, before.Issued)
+	valid := current || before != nil && desk.s.Now.Before(before.NotAfter)
 	unchanged := current && before.CommonName == commonName && slices.Equal(before.Names, names.Texts())
-	renewed := current && desk.wave.due(before.Pair)
+	renewed := current && !switched && desk.wave.due(before.Pair)
 	if unchanged && !renewed {
 		return &before.Pair, nil
 	}
@@ -197,7 +201,7 @@ func (desk *legacyDesk) pair(before *record.Answer, profile pki.Profile, commonN
 		err = desk.checkLimit()
 	}
 	switch {
-	case err != nil && current:
+	case err != nil && valid:
 		return &before.Pair, err
 	case err != nil:
 		return nil, err
@@ -213,6 +217,9 @@ func (desk *legacyDesk) pair(before *record.Answer, profile pki.Profile, commonN
 		order.KeepKey = true
 		return &record.Pair{Key: before.Key, Order: order}, nil
 	}
+	if spare := takeSpare(desk.s, desk.a, desk.d, record.Spare{Kind: kind, CommonName: commonName, Names: names.Texts()}); spare != nil {
+		return spare, nil
+	}
 	return &record.Pair{Order: desk.order("new request", template)}, nil
 }
 
@@ -223,7 +230,7 @@ func (desk *legacyDesk) template(profile pki.Profile, commonName string, names p
 	if profile == pki.SubCA && !config.AllowCARequests {
 		return pki.Template{}, errors.New("certificates of CAs are not issued: the option allow-ca-requests is off")
 	}
-	template, err := desk.a.legacyTemplate(desk.s, profile, commonName, names)
+	template, err := desk.a.LegacyTemplate(desk.s, profile, commonName, names)
 	if err != nil {
 		return pki.Template{}, err
 	}
@@ -271,7 +278,7 @@ func (desk *legacyDesk) share() {
 	if commonName == "" {
 		return
 	}
-	signed, err := desk.pair(before, pki.Server, commonName, names)
+	signed, err := desk.pair(tlscertificates.Application, before, pki.Server, commonName, names)
 	if err != nil {
 		desk.problem(desk.relation.Application, commonName, err.Error(), tlscertificates.Other)
 	}

@@ -89,19 +89,51 @@ func (w *wave) takes(pair record.Pair) bool {
 	return true
 }
 
-// renewAuthority orders the renewal of the root: the same name and the same
-// key with a new life, so that it is invisible to leaves and to those who
-// trust it. It is due by age, or when a leaf would get less than half of the
-// life it should have; and only when it gains a third of a life, so that no
-// choice of options makes it come again at once.
-func renewAuthority(s Snapshot, a authority) *record.Order {
+// renewAuthority sees to the CA's own certificate in time. A rotation comes
+// first; it may be the renewal.
+func renewAuthority(s Snapshot, a Authority, d *Decision) {
+	if d.Record.CA.Rotation != nil {
+		return
+	}
+	if a.Outlook.Issuer.Origin() == record.Upstream {
+		askUpstream(s, a, d)
+		return
+	}
+	if d.Renew = renewRoot(s, a, d.Record); d.Renew != nil {
+		d.Log = append(d.Log, info("renewing the root CA with the same key: %s", d.Renew.Reason))
+	}
+}
+
+// askUpstream asks the CA above for a new certificate once, when ours has
+// come of age.
+func askUpstream(s Snapshot, a Authority, d *Decision) {
+	validity := pki.ValidityOf(a.Certificate)
+	own := record.Issued{NotBefore: validity.NotBefore, NotAfter: validity.NotAfter}
+	request := d.Record.Request
+	if request == nil || !passed(s.Now, own, authorityDue) || passed(request.Made, own, authorityDue) {
+		return
+	}
+	d.Making = NewRequest(s, request.Generation, record.Upstream, "our certificate from upstream comes of age")
+	d.Log = append(d.Log, info("asking the CA above for a new certificate: ours ends %s", validity.NotAfter.Format(time.DateOnly)))
+}
+
+// renewRoot orders the renewal of the root: the same name and the same key
+// with a new life, so that it is invisible to leaves and to those who trust
+// it. It is due by age, or when a leaf would get less than half of the life it
+// should have; and only when it gains a third of a life, so that no choice of
+// options makes it come again at once. Leaves that name the root by its serial
+// number would not survive it.
+func renewRoot(s Snapshot, a Authority, r record.Record) *record.Order {
+	if !a.Outlook.Issuer.IsRoot() || pki.CheckRenewable(a.Certificate) != nil || r.Pinned(s.Now) {
+		return nil
+	}
 	validity := pki.NewValidity(s.Now, s.Config.CAValidity)
-	gain := validity.NotAfter.Sub(a.validity.NotAfter)
+	gain := validity.NotAfter.Sub(a.Validity.NotAfter)
 	if gain < s.Config.CAValidity/3 {
 		return nil
 	}
-	left := a.validity.NotAfter.Sub(s.Now)
-	aged := passed(s.Now, record.Issued{NotBefore: a.validity.NotBefore, NotAfter: a.validity.NotAfter}, authorityDue)
+	left := a.Validity.NotAfter.Sub(s.Now)
+	aged := passed(s.Now, record.Issued{NotBefore: a.Validity.NotBefore, NotAfter: a.Validity.NotAfter}, authorityDue)
 	clips := left < max(s.Config.CertificateValidity, s.Config.LegacyValidity)/2
 	if !aged && !clips {
 		return nil

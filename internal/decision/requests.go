@@ -4,7 +4,6 @@ package decision
 
 import (
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -17,7 +16,8 @@ import (
 // requestDesk decides the CSR dialect of one relation.
 type requestDesk struct {
 	s         Snapshot
-	a         authority
+	a         Authority
+	ca        *record.Authority
 	relation  Relation
 	published map[string]tlscertificates.CertificateAnswer
 	before    *record.Requests
@@ -29,19 +29,13 @@ type requestDesk struct {
 	errorBytes int
 }
 
-// wanted is one distinct CSR of a relation with those who show it.
-type wanted struct {
-	tlscertificates.CSRRequest
-	requesters []string
-}
-
 // serveRequests decides the application databag of one relation: a certificate
 // or an error for each CSR, and nothing for CSRs that are shown no more. A CSR
 // that is answered is judged by the validity of its answer: shown again it
 // keeps it.
-func serveRequests(s Snapshot, a authority, relation Relation, d *Decision) {
+func serveRequests(s Snapshot, a Authority, relation Relation, d *Decision) {
 	number := relation.ID.Number
-	desk := requestDesk{s: s, a: a, relation: relation, before: d.Record.CSR[number]}
+	desk := requestDesk{s: s, a: a, relation: relation, ca: d.Record.CA, before: d.Record.CSR[number]}
 	if desk.before == nil {
 		desk.before = &record.Requests{}
 	}
@@ -97,13 +91,6 @@ func (desk *requestDesk) readPublished(d *Decision) []string {
 	return order
 }
 
-// requestList is the CSRs of one relation, each once, in the order in which
-// they are met: the application's first, then those of the units.
-type requestList struct {
-	order []string
-	byCSR map[string]*wanted
-}
-
 func (desk *requestDesk) requests() *requestList {
 	list := &requestList{byCSR: map[string]*wanted{}}
 	list.add(desk.relation.Application, desk.relation.Requests.CSR)
@@ -113,39 +100,6 @@ func (desk *requestDesk) requests() *requestList {
 		desk.problems(string(unit.Name), unit.Requests.Problems)
 	}
 	return list
-}
-
-// add notes the CSRs of one databag. Where the same CSR is shown with and
-// without `ca`, the request for an ordinary certificate stands.
-func (l *requestList) add(requester string, requests []tlscertificates.CSRRequest) {
-	for _, request := range requests {
-		w, known := l.byCSR[request.CSR]
-		if !known {
-			w = &wanted{CSRRequest: request}
-			l.byCSR[request.CSR] = w
-			l.order = append(l.order, request.CSR)
-		}
-		w.CA = w.CA && request.CA
-		w.requesters = append(w.requesters, requester)
-	}
-}
-
-// take removes one CSR from the list.
-func (l *requestList) take(csr string) (*wanted, bool) {
-	w, shown := l.byCSR[csr]
-	delete(l.byCSR, csr)
-	return w, shown
-}
-
-// rest are the CSRs not taken, in their order.
-func (l *requestList) rest() []*wanted {
-	var rest []*wanted
-	for _, csr := range l.order {
-		if w, left := l.byCSR[csr]; left {
-			rest = append(rest, w)
-		}
-	}
-	return rest
 }
 
 // problems notes what could not be read of one databag. Those of the legacy
@@ -205,9 +159,16 @@ func (desk *requestDesk) serve(w *wanted) {
 		desk.keep(answer, entry)
 		return
 	}
-	order, name, refusal := desk.order(w)
-	if refusal == nil && !good {
+	stale := !good && desk.stale(w, entry)
+	order, name, refusal := desk.order(w, stale)
+	if refusal == nil && !good && !stale {
 		refusal = desk.checkLimit()
+	}
+	if stale && refusal != nil {
+		// The old root stays trusted as long as this answer is published.
+		desk.problem(w.requesters[0], name, "cannot be issued by the new CA: "+refusal.Reason, 0)
+		desk.keep(answer, entry)
+		return
 	}
 	if good && (refusal != nil || !entry.Asked && !order.Template.Validity.NotAfter.After(entry.NotAfter)) {
 		desk.keep(answer, entry)
@@ -260,7 +221,23 @@ func (desk *requestDesk) retain(csr string, unread []string) {
 	}
 	entry, _ := desk.before.Find(csr)
 	entry.Requesters = owners
+	w := &wanted{CSRRequest: tlscertificates.CSRRequest{CSR: csr, CA: entry.CA}, requesters: owners}
+	if desk.stale(w, entry) {
+		desk.serve(w)
+		return
+	}
 	desk.keep(desk.published[csr], entry)
+}
+
+// stale tells whether an answer is valid but says another issuer or another
+// root than the CA now has: it is issued anew for the same request.
+func (desk *requestDesk) stale(w *wanted, entry record.Certificate) bool {
+	return entry.Request != "" && entry.CA == w.CA && desk.s.Now.Before(entry.NotAfter) && !desk.fits(entry)
+}
+
+// fits tells whether an answer says the issuer and the root that the CA has.
+func (desk *requestDesk) fits(entry record.Certificate) bool {
+	return entry.Generation == desk.a.Outlook.Issuer.ID && entry.AnchorGeneration() == desk.a.Outlook.Anchor().ID
 }
 
 func (desk *requestDesk) keep(answer tlscertificates.CertificateAnswer, entry record.Certificate) {
@@ -289,56 +266,37 @@ func (desk *requestDesk) good(w *wanted) (tlscertificates.CertificateAnswer, rec
 		}
 	}
 	entry.Requesters = w.requesters
-	return answer, entry, entry.CA == w.CA && desk.a.current(desk.s.Now, entry.Issued)
-}
-
-// rebuild makes the index entry of a published answer, once it is proved that
-// this CA issued it for the key of the request.
-func (desk *requestDesk) rebuild(w *wanted, answer tlscertificates.CertificateAnswer) (record.Certificate, error) {
-	certificate, err := pki.ParseCertificatePEM(answer.Certificate)
-	if err != nil {
-		return record.Certificate{}, err
-	}
-	request, err := pki.ParseCertificateRequest(w.CSR)
-	if err != nil {
-		return record.Certificate{}, err
-	}
-	if err := certificate.CheckSignatureFrom(desk.a.certificate); err != nil {
-		return record.Certificate{}, err
-	}
-	if !pki.SamePublicKey(certificate.PublicKey, request.PublicKey) {
-		return record.Certificate{}, errors.New("the certificate is for another key")
-	}
-	return record.Certificate{
-		CA:      certificate.IsCA,
-		Request: record.Digest(w.CSR),
-		Name:    displayName(request),
-		Issued:  record.NewIssued(desk.a.generation, certificate),
-	}, nil
+	return answer, entry, entry.CA == w.CA && desk.fits(entry) && desk.s.Now.Before(entry.NotAfter)
 }
 
 // order decides a request that has no good answer: what to sign, or why not.
-// The name is for people, in the status and in lists.
-func (desk *requestDesk) order(w *wanted) (*record.Order, string, *policy.Refusal) {
+// The name is for people, in the status and in lists. What is only issued again,
+// because the CA changed, is not held against the options: it has been issued.
+func (desk *requestDesk) order(w *wanted, again bool) (*record.Order, string, *policy.Refusal) {
 	request, err := pki.ParseCertificateRequest(w.CSR)
 	if err != nil {
 		return nil, "a certificate signing request", policy.Refuse(tlscertificates.Other, "the certificate signing request is refused", err)
 	}
-	name := displayName(request)
+	name := DisplayName(request)
 	template := pki.Template{Profile: pki.Leaf, Subject: request.Subject, Names: request.Names, Usage: request.Usage}
 	if w.CA {
 		template = pki.Template{Profile: pki.SubCA, Subject: request.Subject, Constraints: constraints(desk.s.Config)}
 	}
-	if template.Validity, err = desk.a.validity.Clip(desk.s.Now, desk.s.Config.CertificateValidity); err != nil {
+	if w.CA {
+		template.Validity, err = desk.a.clipAuthority(desk.s.Now, desk.s.Config.CertificateValidity)
+	} else {
+		template.Validity, err = desk.a.Clip(desk.s.Now, desk.s.Config.CertificateValidity)
+	}
+	if err != nil {
 		return nil, name, policy.Refuse(tlscertificates.ServerNotAvailable, "the CA certificate has too little life left", err)
 	}
-	if err := desk.a.check(template); err != nil {
+	if err := desk.a.Check(template); err != nil {
 		return nil, name, policy.Refuse(tlscertificates.Other, "the certificate signing request is refused", err)
 	}
-	if pki.SamePublicKey(request.PublicKey, desk.a.certificate.PublicKey) {
+	if pki.SamePublicKey(request.PublicKey, desk.a.Certificate.PublicKey) {
 		return nil, name, policy.Refuse(tlscertificates.Other, "the key of the request is the CA's own", nil)
 	}
-	if r := desk.checkPolicy(w, request, template); r != nil {
+	if r := desk.checkPolicy(w, request, template); r != nil && !again {
 		return nil, name, r
 	}
 	return &record.Order{Reason: "new request", Template: template, PublicKey: request.PublicKey}, name, nil
@@ -366,9 +324,9 @@ func (desk *requestDesk) checkLimit() *policy.Refusal {
 	return policy.Refuse(tlscertificates.Other, fmt.Sprintf("the relation has %d certificates, which is the option certificate-limit", limit), nil)
 }
 
-// displayName is what people call a request: its common name, else its first
+// DisplayName is what people call a request: its common name, else its first
 // subject alternative name.
-func displayName(request *pki.CertificateRequest) string {
+func DisplayName(request *pki.CertificateRequest) string {
 	if len(request.CommonNames) > 0 && request.CommonNames[0] != "" {
 		return record.Shorten(request.CommonNames[0])
 	}

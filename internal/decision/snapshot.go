@@ -3,7 +3,6 @@
 package decision
 
 import (
-	"crypto/x509"
 	"encoding/json"
 	"slices"
 	"time"
@@ -14,11 +13,12 @@ import (
 	"tls-authority/internal/tlscertificates"
 )
 
-// Endpoints in metadata.yaml: that of those who want certificates, and that of
-// those who want to trust them.
+// Endpoints in metadata.yaml: that of those who want certificates, that of
+// those who want to trust them, and that of the CA above ours.
 const (
 	CertificatesEndpoint = "certificates"
 	TransferEndpoint     = "send-ca-cert"
+	UpstreamEndpoint     = "upstream"
 )
 
 // Snapshot is everything that a decision may depend on, and nothing else. It
@@ -42,10 +42,23 @@ type Snapshot struct {
 	// Peer is the peer relation, nil before Juju has made it.
 	Peer *PeerRelation
 
-	// Found is the certificate of a CA whose secret exists although the
-	// peer databag is silent: a hook died between the two commits of Juju 3.
-	Found *x509.Certificate
+	// Found is what a secret holds whose generation the peer databag does not
+	// know: a hook died between the two commits of Juju 3. Its certificate is
+	// empty where the key still waits for one.
+	Found *record.Generation
+	// Candidate is the CA of the user secret ca-secret, where it was read.
+	Candidate *Candidate
+	// Upstream is the relation to the CA above ours, nil when there is none
+	// or the event does not ask to look at it.
+	Upstream *UpstreamRelation
 
+	// Restored is what the file of a restore holds, nil where it cannot be
+	// used because of RestoreProblem.
+	Restored       *Restored
+	RestoreProblem string
+
+	// Sweep tells that the event looks at everything, not at one relation.
+	Sweep bool
 	// Live are the numbers of all relations of the certificates endpoint.
 	Live []int
 	// Relations are those of Live that this event asks to look at, by number.
@@ -55,6 +68,36 @@ type Snapshot struct {
 	// Transfers are the relations of the send-ca-cert endpoint that this
 	// event asks to look at.
 	Transfers []Transfer
+}
+
+// Candidate is a CA that the operator brings. Its key is not here.
+type Candidate struct {
+	Certificate []byte
+	Chain       [][]byte
+	// Faults are the reasons why it cannot be used.
+	Faults []string
+}
+
+// Restored is a CA from a backup, or from another charm's, without its keys.
+type Restored struct {
+	// Origin says in words what the file is.
+	Origin string
+	Record record.Record
+	// Keys are the generations whose keys are in the file.
+	Keys []int
+	// Left are the parts that were left out, each with the reason.
+	Left []string
+}
+
+// UpstreamRelation is what the CA above ours published for us. It is read on
+// the leader; our databag is every unit's own.
+type UpstreamRelation struct {
+	ID         juju.RelationID
+	OwnUnitBag map[string]string
+	Answers    []tlscertificates.CertificateAnswer
+	Errors     []tlscertificates.RequestError
+	// Problem is why its databag cannot be read.
+	Problem string
 }
 
 // Transfer is one relation over which the CA certificate is handed out.
@@ -136,4 +179,29 @@ func (r Relation) Missing(known record.Record) []string {
 // Gone tells whether the record knows a relation that Juju lists no more.
 func (s Snapshot) Gone() bool {
 	return slices.ContainsFunc(s.Record().Relations(), func(number int) bool { return !slices.Contains(s.Live, number) })
+}
+
+// SoughtKey is the generation whose key is to be made next. It might be there
+// already, left by a hook that died, and a second one must not be made.
+func (s Snapshot) SoughtKey() (generation int, sought bool) {
+	r := s.Record()
+	switch {
+	case r.CA == nil:
+		return r.Next(), r.Request == nil
+	case r.CA.Rotation != nil:
+		rotation := r.CA.Rotation
+		missing := rotation.Stage == record.Preparing && r.CA.Generation(rotation.To) == nil
+		return rotation.To, missing && r.Sought(rotation.Source) == nil
+	case s.Event.Kind == juju.Action:
+		return r.Next(), s.Event.Name == "get-csr" && r.Sought(record.Offline) == nil
+	}
+	return r.Next(), s.wantsUpstream() && r.Sought(record.Upstream) == nil
+}
+
+// wantsUpstream tells whether the option asks for an upstream CA that is not
+// the active one: its certificate is asked for ahead of the rotation.
+func (s Snapshot) wantsUpstream() bool {
+	ca := s.Record().CA
+	return len(s.ConfigProblems) == 0 && s.Config.CASource == record.Upstream && s.Upstream != nil &&
+		ca != nil && ca.Rotation == nil && ca.ActiveGeneration().Origin() != record.Upstream
 }

@@ -14,10 +14,10 @@ import (
 // maxStatus keeps a status message within what a terminal shows of it.
 const maxStatus = 240
 
-// configStatus names every option that cannot be used. What has been issued
+// ConfigStatus names every option that cannot be used. What has been issued
 // stays; nothing new is issued until the options are mended, because it might
 // say what the operator did not mean.
-func configStatus(s Snapshot) juju.Status {
+func ConfigStatus(s Snapshot) juju.Status {
 	message := strings.Join(s.ConfigProblems, "; ") + ": mend with juju config"
 	return juju.Status{Name: juju.Blocked, Message: message}
 }
@@ -32,14 +32,27 @@ func standbyStatus(s Snapshot) juju.Status {
 
 // authorityStatus is the leader's line: what the CA is, what it does, and the
 // first request that it refuses.
-func authorityStatus(s Snapshot, a authority, r record.Record) juju.Status {
-	certificates, applications := tally(r)
-	parts := []string{
-		"root " + policy.SpellDuration(a.validity.NotAfter.Sub(s.Now)),
-		count(certificates, "certificate"),
-		count(applications, "application"),
+func authorityStatus(s Snapshot, a Authority, d Decision) juju.Status {
+	certificates, applications := Tally(d.Record)
+	kind := "intermediate "
+	if a.Outlook.Issuer.IsRoot() {
+		kind = "root "
 	}
-	if denied := denials(r); len(denied) > 0 {
+	parts := []string{
+		kind + policy.SpellDuration(max(0, a.Validity.NotAfter.Sub(s.Now))),
+		Count(certificates, "certificate"),
+		Count(applications, "application"),
+	}
+	if d.Record.CA.Rotation != nil {
+		parts = append(parts, Progress(s, d.Record))
+	}
+	if pending := d.Record.CA.Pending; pending != "" {
+		parts = append(parts, "pending: "+pending)
+	}
+	if d.upstreamProblem != "" {
+		parts = append(parts, d.upstreamProblem)
+	}
+	if denied := Denials(d.Record); len(denied) > 0 {
 		first := denied[0]
 		parts = append(parts, fmt.Sprintf("%d denied: %s %q %s", len(denied), first.Requester, first.Subject, first.Reason))
 	}
@@ -47,16 +60,71 @@ func authorityStatus(s Snapshot, a authority, r record.Record) juju.Status {
 	return juju.Status{Name: juju.Active, Message: record.Cut(message, maxStatus)}
 }
 
-func count(n int, noun string) string {
+// Progress says in a few words how far a rotation is and what it waits for.
+func Progress(s Snapshot, r record.Record) string {
+	rotation := r.CA.Rotation
+	stage := "rotating: " + string(rotation.Stage)
+	if rotation.Emergency {
+		stage = "emergency " + stage
+	}
+	if rotation.Stage == record.Preparing {
+		return stage + preparation(s, r)
+	}
+	if rotation.Complete == nil {
+		waiting := Waiting(r)
+		if len(waiting) == 0 {
+			return stage
+		}
+		total := len(waiting) + len(rotation.Reached)
+		return fmt.Sprintf("%s %d/%d relations, next %s", stage, len(rotation.Reached), total, applicationOf(r, waiting[0]))
+	}
+	if left := HoldLeft(s, rotation); left > 0 {
+		return fmt.Sprintf("%s done; %s of hold left", stage, policy.SpellDuration(left))
+	}
+	if old := stragglers(s, r); nextStage(rotation) == record.Retiring && len(old) > 0 {
+		return fmt.Sprintf("%s done; waiting for %s of the old CA, first %s", stage, Count(len(old), "certificate"), record.Shorten(old[0]))
+	}
+	return stage + " done"
+}
+
+// preparation says what a rotation that has not begun waits for.
+func preparation(s Snapshot, r record.Record) string {
+	rotation := r.CA.Rotation
+	switch {
+	case r.CA.Generation(rotation.To) != nil && !rotation.SameRoot && !rotation.Forced && len(rotation.Bridge) == 0:
+		return "; if this stays, the old CA cannot cross-sign: run advance-rotation force=true or abort-rotation"
+	case r.CA.Generation(rotation.To) != nil:
+		return ""
+	case rotation.Source == record.Upstream:
+		return "; waiting for the CA above"
+	case rotation.Source == record.Imported && s.Candidate != nil && len(s.Candidate.Faults) > 0:
+		return "; ca-secret: " + strings.Join(s.Candidate.Faults, "; ")
+	}
+	return ""
+}
+
+// applicationOf is the remote application of a relation.
+func applicationOf(r record.Record, number int) string {
+	if legacy := r.Legacy[number]; legacy != nil {
+		return legacy.Application
+	}
+	if requests := r.CSR[number]; requests != nil {
+		return requests.Application
+	}
+	return fmt.Sprintf("relation %d", number)
+}
+
+// Count spells a number of things.
+func Count(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// tally counts the certificates that requirers asked for, and the remote
+// Tally counts the certificates that requirers asked for, and the remote
 // applications that have one. The global client certificate is nobody's.
-func tally(r record.Record) (certificates, applications int) {
+func Tally(r record.Record) (certificates, applications int) {
 	served := map[string]bool{}
 	for _, number := range r.Relations() {
 		before := certificates
@@ -76,8 +144,8 @@ func tally(r record.Record) (certificates, applications int) {
 	return certificates, len(served)
 }
 
-// denials are the refused requests of all relations, by relation.
-func denials(r record.Record) []record.Problem {
+// Denials are the refused requests of all relations, by relation.
+func Denials(r record.Record) []record.Problem {
 	var denied []record.Problem
 	add := func(problems []record.Problem) {
 		for _, p := range problems {

@@ -206,7 +206,8 @@ func counterpart(role charm.RelationRole) charm.RelationRole {
 	return charm.RoleProvider
 }
 
-// checkNew refuses a relation that exists and one above an endpoint's limit.
+// checkNew refuses a relation that exists and one above an endpoint's limit. A
+// relation counts until its last unit has left it.
 func (m *Model) checkNew(sides ...endpoint) error {
 	for _, side := range sides {
 		inUse := 0
@@ -224,7 +225,7 @@ func (m *Model) checkNew(sides ...endpoint) error {
 		}
 		limit := app.charm.Meta().CombinedRelations()[side.name].Limit
 		if limit > 0 && inUse >= limit {
-			return fmt.Errorf("endpoint %q has its limit of %d relations", side, limit)
+			return fmt.Errorf("establishing a new relation for %s would exceed its maximum relation limit of %d", side, limit)
 		}
 	}
 	return nil

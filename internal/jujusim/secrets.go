@@ -5,7 +5,6 @@ package jujusim
 import (
 	"encoding/base32"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -270,70 +269,4 @@ func decodeSecret(content map[string]string) (map[string]string, error) {
 		decoded[key] = string(raw)
 	}
 	return decoded, nil
-}
-
-// AddUserSecret adds a secret of the model, as juju add-secret does, and
-// returns what a configuration option of type secret takes.
-func (m *Model) AddUserSecret(name string, content map[string]string) (uri string, err error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, s := range m.secrets {
-		if s.owner == "" && s.label == name {
-			return "", fmt.Errorf("secret with name %q already exists", name)
-		}
-	}
-	encoded, err := m.encodeSecret(content)
-	if err != nil {
-		return "", err
-	}
-	if len(encoded) == 0 {
-		return "", errors.New("empty secret value not valid")
-	}
-	s := &secret{id: m.newSecretID(), label: name, rotate: "never", revisions: map[int]*secretRevision{}, consumers: map[string]*secretConsumer{}}
-	s.addRevision(&secretArgs{content: encoded})
-	m.secrets[s.id] = s
-	return "secret:" + s.id, nil
-}
-
-// UpdateUserSecret makes a new revision of a user secret.
-func (m *Model) UpdateUserSecret(uri string, content map[string]string) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	s, err := m.userSecret(uri)
-	if err != nil {
-		return err
-	}
-	encoded, err := m.encodeSecret(content)
-	if err != nil {
-		return err
-	}
-	s.addRevision(&secretArgs{content: encoded})
-	return nil
-}
-
-// GrantUserSecret lets an application read a user secret. It fires no hook.
-func (m *Model) GrantUserSecret(uri, application string) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	s, err := m.userSecret(uri)
-	if err != nil {
-		return err
-	}
-	if m.applications[application] == nil {
-		return fmt.Errorf("no application %q in the model", application)
-	}
-	s.grants = append(s.grants, secretGrant{subject: application, relation: -1})
-	return nil
-}
-
-func (m *Model) userSecret(uri string) (*secret, error) {
-	id, err := parseSecretURI(uri)
-	if err != nil {
-		return nil, err
-	}
-	s := m.secrets[id]
-	if s == nil || s.owner != "" {
-		return nil, fmt.Errorf("no user secret %q in the model", uri)
-	}
-	return s, nil
 }

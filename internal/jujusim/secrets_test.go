@@ -190,6 +190,91 @@ func TestSecretRemovals(t *testing.T) {
 	require.ErrorContains(t, old.attempt("goca/0", func(h *hook) int { return h.run("secret-remove", id).code }), "removing secrets")
 }
 
+// TestRemovalAndItsCommit: Juju 3 removes a secret although the rest of the
+// hook is lost, so that the retry finds no label.
+func TestRemovalAndItsCommit(t *testing.T) {
+	t.Parallel()
+	for _, version := range versions {
+		t.Run("on "+version, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, jujusim.Options{Version: version})
+			w.deploy(1)
+			id := w.addSecret("--label", "ca", "key=one")
+			refused := false
+			w.FailCommit(func(run jujusim.HookRun) jujusim.CommitFault {
+				if refused {
+					return jujusim.NoFault
+				}
+				refused = true
+				return jujusim.RefuseCommit
+			})
+			var found []bool
+			w.on("update-status", func(h *hook) int {
+				a := h.run("secret-info-get", "--label", "ca")
+				found = append(found, a.code == 0)
+				if a.code == 0 {
+					h.ok(t, "secret-remove", id)
+					require.Equal(t, "ERROR secret \"ca\" not found\n", h.run("secret-info-get", "--label", "ca").stderr)
+				}
+				h.ok(t, "relation-set", "-r", "0", "--app", "destroyed=1")
+				return 0
+			})
+			require.Error(t, w.UpdateStatus("goca/0"))
+			kept := version == "4.1"
+			require.Equal(t, kept, len(w.Secrets()) == 1)
+			require.Empty(t, w.Bag(0, "goca"))
+			require.NoError(t, w.Settle())
+			require.Equal(t, []bool{true, kept}, found)
+			require.Empty(t, w.Secrets())
+			require.Equal(t, "1", w.Bag(0, "goca")["destroyed"])
+		})
+	}
+}
+
+func TestALabelIsFreeOnceItsSecretIsRemoved(t *testing.T) {
+	t.Parallel()
+	for _, version := range versions {
+		w := newWorld(t, jujusim.Options{Version: version})
+		w.deploy(2)
+		id := w.addSecret("--label", "ca", "key=one")
+		w.during("goca/0", func(h *hook) { h.ok(t, "secret-set", id, "key=two") })
+		read := func(unit string) (a answer) {
+			w.during(unit, func(h *hook) { a = h.run("secret-get", "--label", "ca") })
+			return a
+		}
+		for _, unit := range w.Units("goca") {
+			require.Equal(t, answer{0, "key: two\n", "", nil}, read(unit))
+		}
+		require.ErrorContains(t, w.attempt("goca/0", func(h *hook) int {
+			h.ok(t, "secret-remove", id)
+			h.ok(t, "secret-add", "--label", "ca", "key=three")
+			return 0
+		}), "creating secrets: ", "secrets are made before others are removed")
+		require.Len(t, w.Secrets(), 1)
+		require.NoError(t, w.Settle())
+
+		w.during("goca/0", func(h *hook) { h.ok(t, "secret-remove", id) })
+		require.Empty(t, w.Secrets(), "all its revisions go")
+		unknown := "ERROR consumer label \"ca\" not found\n"
+		if version == "4.1" {
+			unknown = "ERROR secret URI for consumer label \"ca\" not found\n"
+		}
+		for _, unit := range w.Units("goca") {
+			require.Equal(t, answer{1, "", unknown, nil}, read(unit))
+		}
+		since := len(w.Hooks())
+		again := w.addSecret("--label", "ca", "key=three")
+		require.NotEqual(t, id, again)
+		for _, unit := range w.Units("goca") {
+			require.Equal(t, answer{0, "key: three\n", "", nil}, read(unit))
+		}
+		require.NoError(t, w.Settle())
+		for _, unit := range w.Units("goca") {
+			require.Empty(t, only(w.ran(unit, since), "secret-"), "nothing is left of the old one")
+		}
+	}
+}
+
 func TestSecretGrants(t *testing.T) {
 	t.Parallel()
 	for _, version := range []string{"3.6.11", "4.1"} {
@@ -376,30 +461,6 @@ func TestSecretContent(t *testing.T) {
 		require.Equal(t, "ERROR secret key value \"none\" not found\n", h.run("secret-get", id, "none").stderr)
 	})
 	require.Equal(t, map[string]string{"pem": "line\n", "raw": "\x00\xff"}, w.SecretContent(id))
-}
-
-func TestUserSecrets(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, jujusim.Options{})
-	w.deploy(1)
-	uri, err := w.AddUserSecret("ca", map[string]string{"private-key": "one"})
-	require.NoError(t, err)
-	require.NoError(t, w.Configure("goca", map[string]any{"key": uri}))
-	require.NoError(t, w.Settle())
-	w.during("goca/0", func(h *hook) {
-		require.Equal(t, `"`+uri+`"`, h.ok(t, "config-get", "key", "--format", "json"))
-		require.Equal(t, answer{1, "", "ERROR permission denied\n", nil}, h.run("secret-get", uri))
-		require.Equal(t, 1, h.run("secret-get", "--label", "ca").code)
-	})
-	since := len(w.Hooks())
-	require.NoError(t, w.GrantUserSecret(uri, "goca"))
-	require.NoError(t, w.Settle())
-	require.Empty(t, w.ran("goca/0", since), "a grant fires nothing")
-	w.during("goca/0", func(h *hook) { require.Equal(t, "private-key: one", h.ok(t, "secret-get", uri)) })
-	require.NoError(t, w.UpdateUserSecret(uri, map[string]string{"private-key": "two"}))
-	require.NoError(t, w.Settle())
-	require.Equal(t, []string{"update-status", "secret-changed"}, w.ran("goca/0", since))
-	require.Error(t, w.attempt("goca/0", func(h *hook) int { return h.run("secret-remove", uri).code }), "no unit manages it")
 }
 
 func TestRefreshOfAPendingUpdate(t *testing.T) {

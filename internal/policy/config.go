@@ -15,11 +15,17 @@ import (
 	"time"
 
 	"tls-authority/internal/pki"
+	"tls-authority/internal/record"
 	"tls-authority/internal/tlscertificates"
 )
 
 // Config is config.yaml after every check: a value of this type needs none.
 type Config struct {
+	// CASource says where the CA comes from.
+	CASource record.Source
+	// CASecret is the user secret of an imported CA, as Juju writes its URI;
+	// empty when the operator named none.
+	CASecret string
 	// CASubject is the subject of the next CA, without the generation that
 	// its common name ends in.
 	CASubject  pki.Subject
@@ -43,6 +49,8 @@ type Config struct {
 	// CertificateLimit is the most certificates of one relation, -1 for no
 	// limit. It guards against a requirer that runs wild and is no quota.
 	CertificateLimit int
+	// RotationHold is the least time that a rotation stays in each stage.
+	RotationHold time.Duration
 }
 
 // Provider names us in what requirers of the CSR dialect read.
@@ -69,6 +77,7 @@ const (
 	maxLeafValidity = 10 * year
 	minCAValidity   = day
 	maxCAValidity   = 50 * year
+	maxRotationHold = year
 
 	day  = 24 * time.Hour
 	year = 365 * day
@@ -80,6 +89,8 @@ const (
 func ParseConfig(raw map[string]json.RawMessage, application, model string) (Config, []string) {
 	o := &optionReader{raw: raw}
 	config := Config{
+		CASource: o.source("ca-source"),
+		CASecret: o.secret("ca-secret"),
 		CASubject: pki.Subject{
 			CommonName:         o.text("ca-common-name", ""),
 			Organization:       o.text("ca-organization", ""),
@@ -102,11 +113,15 @@ func ParseConfig(raw map[string]json.RawMessage, application, model string) (Con
 		AllowWildcards:      o.boolean("allow-wildcards", true),
 		AllowCARequests:     o.boolean("allow-ca-requests", false),
 		CertificateLimit:    o.limit("certificate-limit", 2500),
+		RotationHold:        o.duration("rotation-hold", "24h", 0, maxRotationHold),
 	}
 	if config.CASubject.CommonName == "" {
 		config.CASubject.CommonName = defaultCommonName(application, model)
 	}
 	o.checkSubject(config.CASubject)
+	if config.CASource == record.Imported && config.CASecret == "" {
+		o.complain("ca-secret", "is empty, but ca-source is imported")
+	}
 	return config, o.problems
 }
 

@@ -20,6 +20,7 @@ import (
 
 	"tls-authority/internal/pki"
 	"tls-authority/internal/policy"
+	"tls-authority/internal/record"
 )
 
 const day = 24 * time.Hour
@@ -27,6 +28,8 @@ const day = 24 * time.Hour
 func TestParseConfigDefaults(t *testing.T) {
 	t.Parallel()
 	want := policy.Config{
+		CASource:            record.SelfSigned,
+		RotationHold:        day,
 		CASubject:           pki.Subject{CommonName: "tls-authority k8s"},
 		CAKeyType:           pki.ECDSAP256,
 		CAValidity:          3650 * day,
@@ -65,6 +68,7 @@ func TestParseConfigReadsOptions(t *testing.T) {
 		"allowed-domains":   " .Example.com *.bücher.example\tintern. example.com",
 		"allowed-ip-ranges": "10.1.2.3/8 192.0.2.1 2001:DB8::1/32 ::ffff:172.16.0.0/108 10.0.0.0/8 ::1",
 		"allow-wildcards":   false, "allow-ca-requests": true, "certificate-limit": -1,
+		"ca-source": "imported", "ca-secret": "secret:cq1", "rotation-hold": "0m",
 	})
 	var ranges []netip.Prefix
 	for _, text := range []string{"10.0.0.0/8", "172.16.0.0/12", "192.0.2.1/32", "::1/128", "2001:db8::/32"} {
@@ -73,6 +77,7 @@ func TestParseConfigReadsOptions(t *testing.T) {
 	require.ElementsMatch(t, ranges, config.AllowedRanges)
 	config.AllowedRanges = nil
 	require.Equal(t, policy.Config{
+		CASource: record.Imported, CASecret: "secret:cq1",
 		CASubject: pki.Subject{
 			CommonName: "Root", Organization: "O", OrganizationalUnit: "OU", Country: "GB",
 			Province: "ST", Locality: "L", Email: "ca@example.com",
@@ -211,7 +216,7 @@ func TestConfigYAMLAgrees(t *testing.T) {
 // the name of the option that it reads, and the type that it wants.
 func optionsInCode(t *testing.T) map[string]string {
 	t.Helper()
-	types := map[string]string{"boolean": "boolean", "limit": "int"}
+	types := map[string]string{"boolean": "boolean", "limit": "int", "secret": "secret"}
 	file, err := parser.ParseFile(token.NewFileSet(), "config.go", nil, 0)
 	require.NoError(t, err)
 	found := map[string]string{}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"tls-authority/internal/pki"
+	"tls-authority/internal/record"
 )
 
 // optionReader collects the problems of all options, so that the operator
@@ -59,6 +60,21 @@ func (o *optionReader) limit(option string, byDefault int) int {
 		return byDefault
 	}
 	return int(number)
+}
+
+// secret reads the URI of a secret, as Juju writes it.
+func (o *optionReader) secret(option string) string {
+	return o.text(option, "")
+}
+
+func (o *optionReader) source(option string) record.Source {
+	source := record.Source(o.text(option, string(record.SelfSigned)))
+	switch source {
+	case record.SelfSigned, record.Imported, record.Upstream, record.Offline:
+	default:
+		o.complain(option, "%q is none of self-signed, imported, upstream and offline", source)
+	}
+	return source
 }
 
 func (o *optionReader) keyType(option string, byDefault pki.KeyType) pki.KeyType {

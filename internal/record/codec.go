@@ -19,7 +19,9 @@ const SchemaVersion = 1
 const (
 	authorityKey     = "ca"
 	clientKey        = "client"
+	requestKey       = "request"
 	byActionKey      = "by-action"
+	spareKey         = "spare"
 	legacyKeyPrefix  = "legacy-"
 	requestKeyPrefix = "csr-"
 )
@@ -34,7 +36,7 @@ func Parse(bag map[string]string) (Record, error) {
 			return Record{}, fmt.Errorf("cannot read key %q of the peer databag: %w", key, err)
 		}
 	}
-	if r.CA == nil && (r.Client != nil || len(r.ByAction)+len(r.Relations()) > 0) {
+	if r.CA == nil && (r.Client != nil || len(r.ByAction)+len(r.Spare)+len(r.Relations()) > 0) {
 		return Record{}, fmt.Errorf("cannot read the peer databag: it has certificates but no key %q to tell which CA issued them", authorityKey)
 	}
 	if r.CA != nil && r.CA.Schema > SchemaVersion {
@@ -50,15 +52,17 @@ func (r *Record) parseEntry(key, text string) error {
 		if err := json.Unmarshal([]byte(text), r.CA); err != nil {
 			return err
 		}
-		if r.CA.ActiveGeneration() == nil {
-			return fmt.Errorf("the active generation %d is not listed", r.CA.Active)
-		}
-		return nil
+		return r.CA.check()
 	case key == clientKey:
 		r.Client = &Pair{}
 		return json.Unmarshal([]byte(text), r.Client)
+	case key == requestKey:
+		r.Request = &Request{}
+		return json.Unmarshal([]byte(text), r.Request)
 	case key == byActionKey:
 		return json.Unmarshal([]byte(text), &r.ByAction)
+	case key == spareKey:
+		return json.Unmarshal([]byte(text), &r.Spare)
 	case strings.HasPrefix(key, legacyKeyPrefix):
 		return parseNumbered(key, legacyKeyPrefix, text, r.Legacy)
 	case strings.HasPrefix(key, requestKeyPrefix):
@@ -91,18 +95,21 @@ func Encode(r Record) (map[string]string, error) {
 		bag[key] = string(text)
 		return nil
 	}
-	if r.CA != nil {
-		if err := put(authorityKey, r.CA); err != nil {
-			return nil, err
+	for _, entry := range []struct {
+		key   string
+		value any
+		there bool
+	}{
+		{authorityKey, r.CA, r.CA != nil},
+		{clientKey, r.Client, r.Client != nil},
+		{requestKey, r.Request, r.Request != nil},
+		{byActionKey, r.ByAction, len(r.ByAction) > 0},
+		{spareKey, r.Spare, len(r.Spare) > 0},
+	} {
+		if !entry.there {
+			continue
 		}
-	}
-	if r.Client != nil {
-		if err := put(clientKey, r.Client); err != nil {
-			return nil, err
-		}
-	}
-	if len(r.ByAction) > 0 {
-		if err := put(byActionKey, r.ByAction); err != nil {
+		if err := put(entry.key, entry.value); err != nil {
 			return nil, err
 		}
 	}
@@ -121,6 +128,28 @@ func Encode(r Record) (map[string]string, error) {
 
 // OwnsKey tells the keys of the peer databag that Encode owns.
 func OwnsKey(key string) bool {
-	return key == authorityKey || key == clientKey || key == byActionKey ||
-		strings.HasPrefix(key, legacyKeyPrefix) || strings.HasPrefix(key, requestKeyPrefix)
+	switch key {
+	case authorityKey, clientKey, requestKey, byActionKey, spareKey:
+		return true
+	}
+	return strings.HasPrefix(key, legacyKeyPrefix) || strings.HasPrefix(key, requestKeyPrefix)
+}
+
+// check finds contradictions, which only a foreign hand could have written.
+func (a *Authority) check() error {
+	if a.ActiveGeneration() == nil {
+		return fmt.Errorf("the active generation %d is not listed", a.Active)
+	}
+	r := a.Rotation
+	if r == nil {
+		return nil
+	}
+	if a.Generation(r.From) == nil {
+		return fmt.Errorf("the rotation comes from generation %d, which is not listed", r.From)
+	}
+	made := r.Stage != Preparing && (r.Stage != Destroying || a.Active == r.To)
+	if made && a.Generation(r.To) == nil {
+		return fmt.Errorf("the rotation goes to generation %d, which is not listed", r.To)
+	}
+	return nil
 }

@@ -13,11 +13,11 @@ package record
 
 import (
 	"crypto/x509"
-	"fmt"
 	"maps"
 	"slices"
 	"time"
 
+	"tls-authority/internal/pki"
 	"tls-authority/internal/tlscertificates"
 )
 
@@ -26,6 +26,8 @@ import (
 type Record struct {
 	// CA is nil until the first CA exists.
 	CA *Authority
+	// Request is what we asked of a CA above, nil when nothing.
+	Request *Request
 	// Client is the global client certificate of the legacy dialect, nil
 	// until a legacy requirer has shown itself.
 	Client *Pair
@@ -35,20 +37,17 @@ type Record struct {
 	// ByAction are the certificates that operators had issued by actions,
 	// oldest first.
 	ByAction []Certificate
+	// Spare are pairs that came with a CA that was taken over: a request for
+	// the same names gets one back, once.
+	Spare []Spare
 }
 
-// Authority is the public state of the CA.
-type Authority struct {
-	Schema      int          `json:"schema"`
-	Active      int          `json:"active"`
-	Generations []Generation `json:"generations"`
-}
-
-// Generation is one CA key and its certificate; the key is in the secret
-// labelled ca-<id>.
-type Generation struct {
-	ID          int    `json:"id"`
-	Certificate []byte `json:"certificate"`
+// Spare is a pair that waits for a request with its names.
+type Spare struct {
+	Kind       tlscertificates.Kind `json:"kind"`
+	CommonName string               `json:"common-name"`
+	Names      []string             `json:"names,omitempty"`
+	Pair
 }
 
 // Issued is what must be known of a certificate without parsing it.
@@ -68,6 +67,9 @@ type Pair struct {
 	// Asked tells that an operator asked for a new pair: it waits for its
 	// wave, not for its age.
 	Asked bool `json:"asked,omitempty"`
+	// Pinned tells that the certificate names its issuer by serial number: it
+	// does not outlive a renewal of that issuer.
+	Pinned bool `json:"pinned,omitempty"`
 
 	// Order is set where the pair has yet to be signed.
 	Order *Order `json:"-"`
@@ -120,39 +122,19 @@ type Certificate struct {
 	Name       string   `json:"name"`
 	// CA tells that the certificate is one of a CA.
 	CA bool `json:"ca,omitempty"`
+	// Anchor is the generation whose root the answer tells to trust, where it
+	// is not the one that issued it.
+	Anchor int `json:"anchor,omitempty"`
 	// Asked tells that an operator asked for a new certificate.
 	Asked bool `json:"asked,omitempty"`
 	Issued
 }
 
-// ActiveGeneration is the generation that signs; nil when the record contradicts itself.
-func (a *Authority) ActiveGeneration() *Generation {
-	for i := range a.Generations {
-		if a.Generations[i].ID == a.Active {
-			return &a.Generations[i]
-		}
-	}
-	return nil
-}
-
-// Renewed is the authority with another certificate for the key of its active
-// generation.
-func (a *Authority) Renewed(certificate []byte) *Authority {
-	renewed := *a
-	renewed.Generations = slices.Clone(a.Generations)
-	renewed.ActiveGeneration().Certificate = certificate
-	return &renewed
-}
-
-// SecretLabel is the label of the secret with one generation's key.
-func SecretLabel(generation int) string {
-	return fmt.Sprintf("ca-%d", generation)
-}
-
 // Clone copies the maps, so that a decision never changes the snapshot it was
 // taken from; what they point to is replaced, not modified.
 func (r Record) Clone() Record {
-	c := Record{CA: r.CA, Client: r.Client, ByAction: r.ByAction, Legacy: map[int]*Legacy{}, CSR: map[int]*Requests{}}
+	c := r
+	c.Legacy, c.CSR = map[int]*Legacy{}, map[int]*Requests{}
 	for number, legacy := range r.Legacy {
 		c.Legacy[number] = legacy
 	}
@@ -160,18 +142,6 @@ func (r Record) Clone() Record {
 		c.CSR[number] = requests
 	}
 	return c
-}
-
-// FirstGeneration is the number of the first CA of a model.
-const FirstGeneration = 1
-
-// NewAuthority is the state of a model with its first CA.
-func NewAuthority(certificate []byte) *Authority {
-	return &Authority{
-		Schema:      SchemaVersion,
-		Active:      FirstGeneration,
-		Generations: []Generation{{ID: FirstGeneration, Certificate: certificate}},
-	}
 }
 
 // NewIssued notes what must be known of a certificate later on.
@@ -217,4 +187,58 @@ func (l *Legacy) Count() int {
 		n++
 	}
 	return n
+}
+
+// AnchorGeneration is the generation whose root the answer tells to trust.
+func (c Certificate) AnchorGeneration() int {
+	if c.Anchor != 0 {
+		return c.Anchor
+	}
+	return c.Generation
+}
+
+// Pinned tells whether a certificate that names its issuer by serial number is
+// still valid: the issuer cannot be renewed as long.
+func (r Record) Pinned(now time.Time) bool {
+	pinned := func(p *Pair) bool { return p != nil && p.Pinned && now.Before(p.NotAfter) }
+	for i := range r.Spare {
+		if pinned(&r.Spare[i].Pair) {
+			return true
+		}
+	}
+	for _, legacy := range r.Legacy {
+		if legacy.Shared != nil && pinned(&legacy.Shared.Pair) {
+			return true
+		}
+		for _, unit := range legacy.Units {
+			for i := range unit.Pairs {
+				if pinned(&unit.Pairs[i].Pair) {
+					return true
+				}
+			}
+		}
+	}
+	return pinned(r.Client)
+}
+
+// Matches tells whether a pair answers a request. The name of a host counts
+// whether it is the common name or an alternative name, as issuers differ in
+// that; names of a client count only by its common name.
+func (s Spare) Matches(request Spare) bool {
+	if s.Kind != request.Kind || s.CommonName != request.CommonName {
+		return false
+	}
+	if s.Kind == tlscertificates.Client {
+		return true
+	}
+	ours, err := pki.NamesFromTexts(s.Names)
+	if err != nil {
+		return false
+	}
+	theirs, err := pki.NamesFromTexts(request.Names)
+	if err != nil {
+		return false
+	}
+	host, _ := pki.HostName(s.CommonName)
+	return ours.Union(host).Equal(theirs.Union(host))
 }

@@ -26,10 +26,11 @@ func (r *Requests) Find(csr string) (Certificate, bool) {
 	return r.Certificates[i], true
 }
 
-// Enter completes the index entry of a CSR that has been answered.
-func (r *Requests) Enter(csr string, issued Issued) {
+// Enter completes the index entry of a CSR that has been answered. The anchor
+// is 0 where it is the issuer.
+func (r *Requests) Enter(csr string, anchor int, issued Issued) {
 	if i := r.index(csr); i >= 0 {
-		r.Certificates[i].Issued = issued
+		r.Certificates[i].Anchor, r.Certificates[i].Issued = anchor, issued
 	}
 }
 

@@ -19,9 +19,11 @@ func (r Record) UnitBag(number int) map[string]string {
 		// `ca` without `client.cert` would be taken for half an answer.
 		return nil
 	}
+	outlook := r.CA.Outlook(number)
 	answers := tlscertificates.LegacyAnswers{
-		CA:     pki.EncodeCertificatePEM(r.CA.ActiveGeneration().Certificate),
-		Client: r.Client.PEM(),
+		CA:     outlook.LegacyCA(),
+		Chain:  outlook.LegacyChain(),
+		Client: r.client(number).PEM(),
 	}
 	for _, unit := range legacy.Units {
 		answers.Units = append(answers.Units, unit.answers(legacy.Shared))
@@ -69,12 +71,21 @@ func (p Pair) PEM() tlscertificates.Pair {
 	}
 }
 
-// Roots are the certificates to trust, PEM, and which of them is the active
-// one; none before there is a CA.
-func (r Record) Roots() (active string, roots []string) {
-	if r.CA == nil {
-		return "", nil
+// client is the global client certificate of one relation: the old CA's until
+// the relation is switched to the new one.
+func (r Record) client(number int) *Pair {
+	rotation := r.CA.Rotation
+	if rotation != nil && rotation.Client != nil && !rotation.HasReached(number) {
+		return rotation.Client
 	}
-	active = pki.EncodeCertificatePEM(r.CA.ActiveGeneration().Certificate)
-	return active, []string{active}
+	return r.Client
+}
+
+// Roots are the certificates to trust, PEM, the anchor first; none before
+// there is a CA.
+func (r Record) Roots() []string {
+	if r.CA == nil {
+		return nil
+	}
+	return r.CA.Target().Roots()
 }

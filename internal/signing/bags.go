@@ -41,7 +41,11 @@ func OwnsAnswerKey(key string) bool {
 // one it speaks.
 func transferBags(t decision.Transfer, r record.Record, leader bool) TransferChanges {
 	change := TransferChanges{Transfer: t}
-	active, roots := r.Roots()
+	roots := r.Roots()
+	active := ""
+	if len(roots) > 0 {
+		active = roots[0]
+	}
 	change.Unit = tlscertificates.EncodeTransferV0(active, roots)
 	if leader {
 		change.Application = tlscertificates.EncodeTransferV1(roots)

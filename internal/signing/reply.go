@@ -16,19 +16,25 @@ import (
 
 // reply carries out what an action asks for. A refused order is the failure of
 // the action and changes nothing.
-func (w *signer) reply(d decision.Decision) (Changes, error) {
+func (w *signer) reply(s decision.Snapshot, d decision.Decision) (Changes, error) {
 	changes := Changes{Status: d.Status, Log: d.Log, Reply: d.Reply}
 	desired := d.Record
-	if d.Reply.Order != nil {
-		err := w.signReply(&changes, &desired, *d.Reply)
-		if errors.Is(err, pki.ErrBadRequest) {
-			return Changes{Status: d.Status, Reply: &decision.Reply{Failure: err.Error()}}, nil
-		}
-		if err != nil {
-			return Changes{}, err
-		}
+	err := w.carryOutAuthority(d, &desired, &changes)
+	if err == nil && d.Reply.Order != nil {
+		err = w.signReply(&changes, &desired, *d.Reply)
 	}
-	var err error
+	if err == nil && d.Reply.Backup != nil {
+		err = w.backUp(&changes, &desired, s, *d.Reply)
+	}
+	switch {
+	case errors.Is(err, pki.ErrBadRequest):
+		return Changes{Status: d.Status, Reply: &decision.Reply{Failure: err.Error()}}, nil
+	case err != nil:
+		return Changes{}, err
+	}
+	if d.Making != nil && desired.Request != nil {
+		changes.Reply.Results["csr"] = desired.Request.CSR
+	}
 	changes.Peer, err = record.Encode(desired)
 	return changes, err
 }
@@ -48,11 +54,12 @@ func (w *signer) signReply(changes *Changes, desired *record.Record, reply decis
 		}
 		pair = record.Pair{Issued: record.NewIssued(w.authority.Active, certificate), Certificate: certificate.Raw}
 	}
-	root := pki.EncodeCertificatePEM(w.authority.ActiveGeneration().Certificate)
+	outlook := w.authority.Target()
+	root, chain := outlook.LegacyCA(), outlook.LegacyChain()
 	leaf := pki.EncodeCertificatePEM(pair.Certificate)
 	if pair.Key != nil {
 		text := pair.PEM()
-		changes.Secret = &juju.Secret{
+		changes.Issued = &juju.Secret{
 			Description: "key and certificate issued by an action: serial " + pair.Serial,
 			Content: map[string][]byte{
 				SecretKey:         []byte(text.Key),
@@ -60,9 +67,15 @@ func (w *signer) signReply(changes *Changes, desired *record.Record, reply decis
 				"ca-certificate":  []byte(root),
 			},
 		}
+		if chain != "" {
+			changes.Issued.Content["ca-chain"] = []byte(chain)
+		}
 	}
 	results := maps.Clone(reply.Results)
 	results["certificate"], results["ca-certificate"] = leaf, root
+	if chain != "" {
+		results["ca-chain"] = chain
+	}
 	results["serial-number"] = pair.Serial
 	changes.Reply = &decision.Reply{Results: results}
 	desired.ByAction = slices.Clone(desired.ByAction)

@@ -14,6 +14,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"time"
 
 	"tls-authority/internal/decision"
 	"tls-authority/internal/juju"
@@ -26,14 +27,22 @@ import (
 // Changes is what shall stand in Juju after the hook: complete bags, which
 // write compares with what is there.
 type Changes struct {
-	// Secret is the new CA's; nil in all other hooks.
-	Secret    *juju.Secret
+	// Secrets are to be made: keys of CAs.
+	Secrets []juju.Secret
+	// Issued is the secret of a key that an action made; its id is a result.
+	Issued *juju.Secret
+	// Removed are the labels of secrets that shall be no more.
+	Removed []string
+	// File is a backup, to be written on this unit.
+	File      *File
 	Peer      map[string]string
 	Relations []RelationChanges
 	Transfers []TransferChanges
-	Status    juju.Status
-	Log       []decision.LogLine
-	Reply     *decision.Reply
+	// Upstream is our databag in the relation to the CA above.
+	Upstream map[string]string
+	Status   juju.Status
+	Log      []decision.LogLine
+	Reply    *decision.Reply
 }
 
 // RelationChanges are our bags in one relation. Application is nil on a unit
@@ -55,36 +64,25 @@ type TransferChanges struct {
 // signer signs the orders of one decision. The CA's key is read when the
 // first order needs it, and so not at all in a hook that signs nothing.
 type signer struct {
+	now       time.Time
 	authority *record.Authority
-	read      func() (*pki.Issuer, error)
+	keys      Keys
 	issuer    *pki.Issuer
 	log       []decision.LogLine
 }
 
-// CarryOut turns a decision into bytes. The function readIssuer is called at
-// most once, and not at all where nothing is signed. An order that cannot be
-// carried out because of what it asks for is refused like any bad request;
-// every other failure is an error, and nothing may be written then.
-func CarryOut(s decision.Snapshot, d decision.Decision, readIssuer func() (*pki.Issuer, error)) (Changes, error) {
-	w := &signer{authority: d.Record.CA, read: readIssuer}
+// CarryOut turns a decision into bytes. An order that cannot be carried out
+// because of what it asks for is refused like any bad request; every other
+// failure is an error, and nothing may be written then.
+func CarryOut(s decision.Snapshot, d decision.Decision, keys Keys) (Changes, error) {
+	w := &signer{now: s.Now, authority: d.Record.CA, keys: keys}
 	if d.Reply != nil {
-		return w.reply(d)
+		return w.reply(s, d)
 	}
 	changes := Changes{Status: d.Status, Log: d.Log}
 	desired := d.Record
-	if d.Create != nil {
-		secret, authority, err := createAuthority(*d.Create)
-		if err != nil {
-			return Changes{}, fmt.Errorf("cannot create the CA: %w", err)
-		}
-		changes.Secret, desired.CA = secret, authority
-	}
-	if d.Renew != nil {
-		authority, err := w.renewAuthority(*d.Renew)
-		if err != nil {
-			return Changes{}, fmt.Errorf("cannot renew the CA: %w", err)
-		}
-		desired.CA = authority
+	if err := w.carryOutAuthority(d, &desired, &changes); err != nil {
+		return Changes{}, err
 	}
 	if err := w.signClient(desired.Client); err != nil {
 		return Changes{}, err
@@ -100,45 +98,10 @@ func CarryOut(s decision.Snapshot, d decision.Decision, readIssuer func() (*pki.
 	for _, transfer := range s.Transfers {
 		changes.Transfers = append(changes.Transfers, transferBags(transfer, desired, s.Leader))
 	}
+	changes.Upstream = decision.UpstreamBag(desired)
 	var err error
 	changes.Peer, err = record.Encode(desired)
 	return changes, err
-}
-
-// createAuthority makes the key and certificate of a CA and the secret that
-// keeps them. Each value stays under the 8 KiB that agents up to Juju 3.6.8
-// allow.
-func createAuthority(order record.Order) (*juju.Secret, *record.Authority, error) {
-	key, err := pki.GenerateKey(order.KeyType)
-	if err != nil {
-		return nil, nil, err
-	}
-	certificate, err := pki.CreateSelfSigned(order.Template, key)
-	if err != nil {
-		return nil, nil, err
-	}
-	secret := &juju.Secret{
-		Label:       record.SecretLabel(record.FirstGeneration),
-		Description: "key and certificate of the certificate authority; removing it ends the authority",
-		Content: map[string][]byte{
-			SecretKey:         key.EncodePEM(),
-			SecretCertificate: []byte(pki.EncodeCertificatePEM(certificate.Raw)),
-		},
-	}
-	return secret, record.NewAuthority(certificate.Raw), nil
-}
-
-// renewAuthority gives the active generation a new certificate for its key.
-func (w *signer) renewAuthority(order record.Order) (*record.Authority, error) {
-	issuer, err := w.read()
-	if err != nil {
-		return nil, err
-	}
-	certificate, err := issuer.Renew(order.Template.Validity)
-	if err != nil {
-		return nil, err
-	}
-	return w.authority.Renewed(certificate.Raw), nil
 }
 
 func (w *signer) signClient(client *record.Pair) error {
@@ -263,7 +226,7 @@ func (w *signer) signRequests(promised decision.RelationAnswers, index *record.R
 		case err != nil:
 			return decision.RelationAnswers{}, err
 		default:
-			index.Enter(answer.CSR, record.NewIssued(w.authority.Active, certificate))
+			w.enter(index, answer.CSR, certificate)
 			answer.CertificateAnswer = w.answer(answer.CSR, certificate)
 			answer.Order = nil
 			signed.Certificates = append(signed.Certificates, answer)
@@ -272,17 +235,26 @@ func (w *signer) signRequests(promised decision.RelationAnswers, index *record.R
 	return signed, nil
 }
 
-// answer is one entry of `certificates`: leaf first and root last in the
-// chain, and in `ca` the one certificate that requirers are to trust.
+// answer is one entry of `certificates`: leaf first in the chain, and in `ca`
+// the one certificate that requirers are to trust.
 func (w *signer) answer(csr string, certificate *x509.Certificate) tlscertificates.CertificateAnswer {
-	root := pki.EncodeCertificatePEM(w.authority.ActiveGeneration().Certificate)
 	leaf := pki.EncodeCertificatePEM(certificate.Raw)
-	return tlscertificates.CertificateAnswer{CSR: csr, Certificate: leaf, CA: root, Chain: []string{leaf, root}}
+	outlook := w.authority.Target()
+	return tlscertificates.CertificateAnswer{CSR: csr, Certificate: leaf, CA: outlook.CA(), Chain: outlook.Chain(leaf)}
+}
+
+// enter completes the index entry of a CSR that has been answered.
+func (w *signer) enter(index *record.Requests, csr string, certificate *x509.Certificate) {
+	anchor := w.authority.Target().Anchor().ID
+	if anchor == w.authority.Active {
+		anchor = 0
+	}
+	index.Enter(csr, anchor, record.NewIssued(w.authority.Active, certificate))
 }
 
 func (w *signer) issue(t pki.Template, public crypto.PublicKey) (*x509.Certificate, error) {
 	if w.issuer == nil {
-		issuer, err := w.read()
+		issuer, err := w.keys.issuer(w.authority.ActiveGeneration())
 		if err != nil {
 			return nil, err
 		}

@@ -8,7 +8,9 @@
 // the provider answers, private key included, in its own unit databags. In the
 // CSR dialect (the tls_certificates libraries v1 to v4, charmlibs) a unit or an
 // application sends certificate signing requests and the provider answers in its
-// application databag. One remote unit may speak either, both or none.
+// application databag. One remote unit may speak either, both or none. The package
+// has both sides of the CSR dialect, since a CA may have its own certificate from
+// another one, and the provider's side of the legacy dialect.
 //
 // It also writes what a provider of the interface certificate_transfer hands to those
 // who only want to trust the authority; in its two versions, and both at once, because

@@ -35,11 +35,12 @@ func (l *Life) Check() error {
 	return nil
 }
 
-// root is the one CA: one secret, one key for ever, known to every unit.
+// root is the one CA: one secret, one key from one rotation to the next, known
+// to every unit.
 func (l *Life) root() (*x509.Certificate, error) {
 	secrets := 0
 	for _, secret := range l.Model.Secrets() {
-		if strings.HasPrefix(secret.Label, "ca-") {
+		if strings.HasPrefix(secret.Label, "ca-") && secret.Owner == Application {
 			secrets++
 		}
 	}
@@ -61,6 +62,8 @@ func (l *Life) root() (*x509.Certificate, error) {
 			return nil, errors.New("units disagree on the CA certificate")
 		}
 		root = certificate
+		between, _ := result.Results["ca-chain"].(string)
+		l.between = pool(between)
 	}
 	if l.authority == nil {
 		l.authority = root.RawSubjectPublicKeyInfo
@@ -75,7 +78,7 @@ func (l *Life) root() (*x509.Certificate, error) {
 func (l *Life) verify(leaf, root *x509.Certificate, usage x509.ExtKeyUsage) error {
 	roots := x509.NewCertPool()
 	roots.AddCert(root)
-	_, err := leaf.Verify(x509.VerifyOptions{Roots: roots, CurrentTime: l.Now, KeyUsages: []x509.ExtKeyUsage{usage}})
+	_, err := leaf.Verify(x509.VerifyOptions{Roots: roots, Intermediates: l.between, CurrentTime: l.Now, KeyUsages: []x509.ExtKeyUsage{usage}})
 	return err
 }
 
@@ -95,6 +98,7 @@ func checkLegacy(l *Life, r *requirer, root *x509.Certificate, keys map[string]s
 		for _, key := range []string{"ca", "client.cert", "client.key"} {
 			expected[key] = true
 		}
+		expected["chain"] = bag["chain"] != ""
 		if err := l.checkPair(pair{bag["client.cert"], bag["client.key"]}, "client", root, x509.ExtKeyUsageClientAuth, "the global client", keys); err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ package life
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -34,12 +35,15 @@ type Life struct {
 	random    *rand.Rand
 	requirers []*requirer
 	created   int
-	authority []byte // the CA's public key, once it is known
+	authority []byte         // the CA's public key, once it is known
+	between   *x509.CertPool // what stands between the root and leaves
+	charm     string         // the archive
 }
 
 // New deploys the packed charm with one unit in a new model.
 func New(charmPath string, seed uint64) (*Life, error) {
 	l := &Life{
+		charm:  charmPath,
 		Now:    time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
 		random: rand.New(rand.NewPCG(seed, 1)),
 	}
@@ -59,7 +63,7 @@ func New(charmPath string, seed uint64) (*Life, error) {
 	if err := model.Deploy(charmPath, Application, 1); err != nil {
 		return nil, err
 	}
-	return l, model.Configure(Application, map[string]any{"key-type": "ecdsa-p256"})
+	return l, model.Configure(Application, map[string]any{"key-type": "ecdsa-p256", "rotation-hold": "0m"})
 }
 
 // Close removes the model.
@@ -170,7 +174,7 @@ func (l *Life) step() error {
 	}
 	events := []event{
 		{5, l.join}, {5, l.change}, {2, l.addRemoteUnit}, {2, l.loseRemoteUnit}, {1, l.part},
-		{2, l.scaleUp}, {2, l.scaleDown}, {2, l.depose}, {4, l.arm}, {3, l.wait}, {1, l.configure},
+		{2, l.scaleUp}, {2, l.scaleDown}, {2, l.depose}, {4, l.arm}, {3, l.wait}, {1, l.configure}, {1, l.rotate},
 	}
 	total := 0
 	for _, e := range events {
@@ -245,7 +249,23 @@ func (l *Life) arm() error {
 		})
 	}
 	// Something must happen for the fault to meet a hook that matters.
+	if l.random.IntN(3) == 0 {
+		return l.rotate()
+	}
 	return l.change()
+}
+
+// rotate replaces the CA, in stages or at once. The action may meet a fault.
+func (l *Life) rotate() error {
+	mode := "staged"
+	if l.random.IntN(4) == 0 {
+		mode = "emergency"
+	}
+	leader := l.Model.Leader(Application)
+	result, err := l.Model.RunAction(leader, "rotate-ca", map[string]any{"mode": mode})
+	l.note("rotate, %s, on %s: %s %s", mode, leader, result.Status, result.Message)
+	l.authority = nil
+	return err
 }
 
 // wait moves the clock by hours or months.

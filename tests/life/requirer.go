@@ -34,6 +34,7 @@ type want struct {
 	shared string // common name of the application certificate
 	top    string
 	csrs   map[string]crypto.PublicKey
+	keys   map[string]crypto.PrivateKey // by CSR
 }
 
 const maxRequirers = 4
@@ -113,7 +114,7 @@ func (l *Life) loseRemoteUnit() error {
 
 // ask writes a new set of requests into one databag.
 func (l *Life) ask(r *requirer, owner string) error {
-	w := &want{server: map[string]string{}, csrs: map[string]crypto.PublicKey{}}
+	w := &want{server: map[string]string{}, csrs: map[string]crypto.PublicKey{}, keys: map[string]crypto.PrivateKey{}}
 	bag := map[string]string{}
 	if r.legacy {
 		l.askLegacy(w, bag, owner)
@@ -173,7 +174,7 @@ func newCSRs(w *want, bag map[string]string, owner string, number int) error {
 			return err
 		}
 		csr := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))
-		w.csrs[csr] = key.Public()
+		w.csrs[csr], w.keys[csr] = key.Public(), key
 		entries = append(entries, entry{CSR: csr})
 	}
 	text, err := json.Marshal(entries)
@@ -200,7 +201,7 @@ func (l *Life) Fleet(legacy bool, units int) error {
 	l.requirers = append(l.requirers, r)
 	for i := range units {
 		owner := fmt.Sprintf("%s/%d", r.application, i)
-		w, bag := &want{server: map[string]string{}, csrs: map[string]crypto.PublicKey{}}, map[string]string{}
+		w, bag := &want{server: map[string]string{}, csrs: map[string]crypto.PublicKey{}, keys: map[string]crypto.PrivateKey{}}, map[string]string{}
 		if legacy {
 			w.top = fmt.Sprintf("%s-%d.example.com", r.application, i)
 			w.server[w.top] = "[]"

@@ -21,6 +21,8 @@ var Scenarios = map[string]func(*Life) error{
 	"a unit is added":             func(l *Life) error { return l.AddOurs() },
 	"an agent runs upgrade-charm": func(l *Life) error { return l.Model.Queue(l.Model.Leader(Application), "upgrade-charm") },
 	"a machine starts again":      func(l *Life) error { return l.Model.Queue(l.Model.Leader(Application), "start") },
+	"the CA is rotated":           func(l *Life) error { return l.Rotate("staged") },
+	"the CA is replaced at once":  func(l *Life) error { return l.Rotate("emergency") },
 	"the leader's pod is lost":    func(l *Life) error { return l.ReplacePods(l.Model.Leader(Application)) },
 }
 
@@ -32,4 +34,11 @@ func (l *Life) ReplacePods(units ...string) error {
 		errs = append(errs, l.Model.ReplacePod(unit))
 	}
 	return errors.Join(errs...)
+}
+
+// Rotate begins a rotation of the CA.
+func (l *Life) Rotate(mode string) error {
+	l.authority = nil
+	_, err := l.Act("rotate-ca", map[string]any{"mode": mode})
+	return err
 }

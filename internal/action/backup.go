@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-3.0-only
+
+package action
+
+import (
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"tls-authority/internal/decision"
+	"tls-authority/internal/juju"
+	"tls-authority/internal/record"
+)
+
+// backup orders a backup file.
+func (k *desk) backup() *decision.Reply {
+	texts, err := parameters(k.s, "secret", "directory")
+	if err != nil {
+		return fail("%v", err)
+	}
+	keep, err := parameter[float64](k.s, "keep")
+	switch {
+	case err != nil:
+		return fail("%v", err)
+	case texts[0] == "":
+		return fail("name the user secret with the passphrase or recipient in the parameter secret")
+	case !path.IsAbs(texts[1]):
+		return fail("the directory %q is not an absolute path", texts[1])
+	}
+	return &decision.Reply{
+		Results: map[string]string{"message": "the backup holds the keys of the CA: keep it, and apart from what opens it"},
+		Backup:  &decision.Backup{Directory: texts[1], Secret: texts[0], Keep: int(keep)},
+	}
+}
+
+// restore puts the CA of a file into service, under new numbers: those of a CA
+// that was here are never given again.
+func (k *desk) restore() *decision.Reply {
+	flags, err := booleans(k.s, "dry-run", "force")
+	if err != nil {
+		return fail("%v", err)
+	}
+	if k.s.Restored == nil {
+		return fail("%s", k.s.RestoreProblem)
+	}
+	if serves := k.livingCA(); serves != "" && !flags[1] {
+		return fail("this application has a CA that %s: say force=true to replace it, which breaks everybody who trusts it alone", serves)
+	}
+	restored := k.s.Restored
+	active := restored.Record.CA.ActiveGeneration()
+	certificates, err := decision.Path(active)
+	if err != nil {
+		return fail("%v", err)
+	}
+	live := liveSpares(k.s, restored.Record)
+	results := map[string]string{
+		"message":   "the file can be restored; nothing has been changed",
+		"origin":    restored.Origin,
+		"subject":   certificates[0].Subject.String(),
+		"not-after": certificates[0].NotAfter.UTC().Format(time.RFC3339),
+		"pairs":     strconv.Itoa(len(live)),
+	}
+	if !k.s.Now.Before(certificates[0].NotAfter) {
+		return fail("the CA of the file has expired on %s", results["not-after"])
+	}
+	if len(restored.Left) > 0 {
+		results["left-out"] = record.Cut(strings.Join(restored.Left, "\n"), maxLeftOut)
+	}
+	if flags[0] {
+		return &decision.Reply{Results: results}
+	}
+	k.adopt(*restored, live)
+	results["message"] = "the CA is restored: relate those whom it served"
+	return &decision.Reply{Results: results}
+}
+
+// maxLeftOut bounds what a result tells of parts that were left out.
+const maxLeftOut = 4000
+
+// livingCA says what would be lost with the CA of today; empty for nothing.
+func (k *desk) livingCA() string {
+	r := k.d.Record
+	certificates, _ := decision.Tally(r)
+	switch {
+	case r.CA == nil:
+		return ""
+	case certificates > 0:
+		return "serves " + decision.Count(certificates, "certificate")
+	case len(r.ByAction) > 0:
+		return "issued " + decision.Count(len(r.ByAction), "certificate") + " by actions"
+	case len(r.CA.Generations) > 1 || r.CA.Rotation != nil:
+		return "was rotated"
+	}
+	return ""
+}
+
+// liveSpares are the pairs of a file that are still valid: those that waited
+// in it, and those that were in service.
+func liveSpares(s decision.Snapshot, r record.Record) []record.Spare {
+	var spares []record.Spare
+	add := func(spare record.Spare) {
+		spare.Asked = false
+		if s.Now.Before(spare.NotAfter) {
+			spares = append(spares, spare)
+		}
+	}
+	for _, spare := range r.Spare {
+		add(spare)
+	}
+	if r.Client != nil {
+		add(record.Spare{Kind: decision.ClientKind, CommonName: decision.GlobalClientName, Pair: *r.Client})
+	}
+	for _, number := range r.Relations() {
+		legacy := r.Legacy[number]
+		if legacy == nil {
+			continue
+		}
+		for _, unit := range legacy.Units {
+			for _, pair := range unit.Pairs {
+				add(record.Spare{Kind: pair.Kind, CommonName: pair.CommonName, Names: pair.Names, Pair: pair.Pair})
+			}
+		}
+		if shared := legacy.Shared; shared != nil {
+			add(record.Spare{Kind: shared.Kind, CommonName: shared.CommonName, Names: shared.Names, Pair: shared.Pair})
+		}
+	}
+	return spares
+}
+
+// adopt makes the CA of a file ours.
+func (k *desk) adopt(restored decision.Restored, spares []record.Spare) {
+	d := &k.d
+	first := d.Record.Next()
+	numbers := map[int]int{}
+	number := func(id int) int {
+		if _, known := numbers[id]; !known {
+			numbers[id] = first + len(numbers)
+		}
+		return numbers[id]
+	}
+	d.Destroy = d.Record.Keys()
+	ca := restored.Record.CA.Clone()
+	for i := range ca.Generations {
+		g := &ca.Generations[i]
+		g.ID = number(g.ID)
+		if g.Key != 0 {
+			g.Key = number(g.Key)
+		}
+	}
+	ca.Active = number(ca.Active)
+	if r := ca.Rotation; r != nil {
+		r.From, r.To, r.Client, r.Reached, r.Complete = number(r.From), number(r.To), nil, nil, nil
+	}
+	d.Record = d.Record.Clone()
+	d.Record.Request = nil
+	if request := restored.Record.Request; request != nil {
+		again := *request
+		again.Generation = number(again.Generation)
+		d.Record.Request = &again
+	}
+	for i := range spares {
+		spares[i].Generation = number(spares[i].Generation)
+	}
+	d.Record.Spare, d.Record.ByAction = spares, slices.Clone(restored.Record.ByAction)
+	for i := range d.Record.ByAction {
+		d.Record.ByAction[i].Generation = number(d.Record.ByAction[i].Generation)
+	}
+	d.Restore = map[int]int{}
+	for _, id := range restored.Keys {
+		d.Restore[number(id)] = id
+	}
+	ca.Last = slices.Max(slices.Collect(maps.Values(numbers)))
+	ca.Epoch++
+	d.Record.CA = ca
+	d.Log = append(d.Log, decision.LogLine{Level: juju.Info, Message: fmt.Sprintf("the CA of the %s is restored as generation %d", restored.Origin, ca.Active)})
+}

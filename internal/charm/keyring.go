@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-3.0-only
+
+package charm
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"tls-authority/internal/backup"
+	"tls-authority/internal/decision"
+	"tls-authority/internal/juju"
+	"tls-authority/internal/pki"
+	"tls-authority/internal/record"
+	"tls-authority/internal/signing"
+	"tls-authority/internal/store"
+)
+
+// keyring knows where keys are. It hands them to package signing when an order
+// needs one, and keeps none longer than the hook; what a snapshot says of them
+// is public.
+type keyring struct {
+	client   *juju.Client
+	secret   juju.SecretID // ca-secret
+	restored map[int]pki.PrivateKey
+}
+
+func (k *keyring) keys(ctx context.Context) signing.Keys {
+	return signing.Keys{
+		Stored: func(generation int) (pki.PrivateKey, error) {
+			label := record.SecretLabel(generation)
+			content, err := k.client.ReadSecret(ctx, label)
+			if err != nil {
+				return pki.PrivateKey{}, fmt.Errorf("cannot read the key of the CA in secret %q: %w", label, err)
+			}
+			key, err := signing.ParseKey(content)
+			if err != nil {
+				return pki.PrivateKey{}, fmt.Errorf("cannot use the key in secret %q: %w", label, err)
+			}
+			return key, nil
+		},
+		Imported: func() (pki.PrivateKey, error) {
+			content, err := k.client.ReadUserSecret(ctx, k.secret)
+			if err != nil {
+				return pki.PrivateKey{}, fmt.Errorf("cannot read ca-secret: %w", err)
+			}
+			return signing.ParseKey(content)
+		},
+		Lock:     func(secret string) (backup.Lock, error) { return k.lock(ctx, secret) },
+		Restored: func() (map[int]pki.PrivateKey, error) { return k.restored, nil },
+	}
+}
+
+// lock reads what opens and seals backups.
+func (k *keyring) lock(ctx context.Context, secret string) (backup.Lock, error) {
+	content, err := k.client.ReadUserSecret(ctx, juju.SecretID(secret))
+	if err != nil {
+		return backup.Lock{}, fmt.Errorf("cannot read the secret that locks the backup: %w", err)
+	}
+	return backup.ParseLock(content)
+}
+
+// readCandidate reads the CA of ca-secret and finds its faults. That the
+// secret cannot be read is one: the operator mends it.
+func (k *keyring) readCandidate(ctx context.Context, s decision.Snapshot) (*decision.Candidate, error) {
+	content, err := k.client.ReadUserSecret(ctx, k.secret)
+	if errors.Is(err, juju.ErrDenied) || errors.Is(err, juju.ErrNotFound) {
+		remedy := fmt.Sprintf("the secret cannot be read: run juju grant-secret %s %s", k.secret, s.Event.Unit.Application())
+		return &decision.Candidate{Faults: []string{remedy}}, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot read ca-secret: %w", err)
+	}
+	c := signing.ParseCandidate(content, s.Now)
+	return &c, nil
+}
+
+// readRestored reads the file that a restore action names. What is wrong with
+// it is the answer of the action.
+func (k *keyring) readRestored(ctx context.Context, s decision.Snapshot) (*decision.Restored, string) {
+	var path, secret string
+	for name, into := range map[string]*string{"file": &path, "secret": &secret} {
+		if raw, given := s.Parameters[name]; given && json.Unmarshal(raw, into) != nil {
+			return nil, fmt.Sprintf("the parameter %s has another type than actions.yaml says", name)
+		}
+	}
+	file, err := store.Open(path)
+	if err != nil {
+		return nil, err.Error()
+	}
+	defer file.Close()
+	restored, keys, err := signing.ReadRestored(file, func() (backup.Lock, error) {
+		if secret == "" {
+			return backup.Lock{}, errors.New("name the user secret with the passphrase or identity in the parameter secret")
+		}
+		return k.lock(ctx, secret)
+	})
+	if err != nil {
+		return nil, err.Error()
+	}
+	k.restored = keys
+	return &restored, ""
+}

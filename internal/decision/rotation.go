@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: GPL-3.0-only
+
+package decision
+
+import (
+	"crypto/x509"
+	"fmt"
+	"slices"
+	"time"
+
+	"tls-authority/internal/pki"
+	"tls-authority/internal/record"
+)
+
+// advance takes the rotation one step further, if its stage is over. A stage
+// is over when our own writes for it are done and it was held long enough, or
+// an operator ended it: requirers acknowledge nothing, so their events count
+// for nothing.
+func advance(s Snapshot, d *Decision) {
+	ca := d.Record.CA
+	r := ca.Rotation
+	switch {
+	case r == nil:
+	case r.Emergency && r.Stage != record.Preparing && r.Stage != record.Replacing && r.Stage != record.Destroying:
+		d.enter(s, record.Replacing)
+	case r.Stage == record.Preparing:
+		prepare(s, d)
+	case r.Complete == nil || HoldLeft(s, r) > 0:
+	case r.Stage == record.Destroying:
+		conclude(d)
+	default:
+		if next := nextStage(r); next != record.Retiring || len(stragglers(s, d.Record)) == 0 {
+			d.enter(s, next)
+		}
+	}
+}
+
+// HoldLeft is how long a complete stage is still held.
+func HoldLeft(s Snapshot, r *record.Rotation) time.Duration {
+	switch {
+	case r.Complete == nil, r.Asked:
+		return 0
+	case r.Stage == record.Replacing, r.Stage == record.Aborting, r.Stage == record.Destroying:
+		return 0
+	}
+	return max(0, s.Config.RotationHold-s.Now.Sub(*r.Complete))
+}
+
+// nextStage is the order of the stages. Without a bridge there is no state in
+// which the old root leads to new leaves, and so nothing to flip.
+func nextStage(r *record.Rotation) record.Stage {
+	switch r.Stage {
+	case record.Distributing:
+		return record.Issuing
+	case record.Issuing:
+		if len(r.Bridge) > 0 {
+			return record.Flipping
+		}
+		return record.Retiring
+	case record.Flipping:
+		return record.Retiring
+	}
+	return record.Destroying
+}
+
+// enter begins a stage. The new CA signs from Issuing or Replacing on.
+func (d *Decision) enter(s Snapshot, stage record.Stage) {
+	ca := d.Record.CA
+	ca.Enter(stage, s.Now)
+	switch stage {
+	case record.Issuing:
+		ca.Active = ca.Rotation.To
+		ca.Rotation.Client = d.Record.Client
+	case record.Replacing:
+		ca.Active = ca.Rotation.To
+	}
+	d.Log = append(d.Log, info("rotation of the CA from generation %d to %d: %s", ca.Rotation.From, ca.Rotation.To, stage))
+}
+
+// prepare makes the new CA and its bridge, each in a hook of its own.
+func prepare(s Snapshot, d *Decision) {
+	ca := d.Record.CA
+	r := ca.Rotation
+	from, to := ca.Generation(r.From), ca.Generation(r.To)
+	if to == nil {
+		makeNext(s, d)
+		return
+	}
+	fromPath, err := Path(from)
+	if err == nil {
+		var toPath []*x509.Certificate
+		if toPath, err = Path(to); err == nil {
+			r.SameRoot = pki.SameAuthority(fromPath[len(fromPath)-1], toPath[len(toPath)-1])
+			d.bridgeOrEnter(s, Bridgeable(fromPath, toPath))
+			return
+		}
+	}
+	d.Log = append(d.Log, failure("cannot prepare the rotation of the CA: %v", err))
+}
+
+// bridgeOrEnter orders the bridge where one is needed and begins the first
+// stage where it is there, not needed, or given up.
+func (d *Decision) bridgeOrEnter(s Snapshot, bridgeable bool) {
+	r := d.Record.CA.Rotation
+	switch {
+	case r.Emergency:
+		d.enter(s, record.Replacing)
+	case r.SameRoot:
+		d.enter(s, record.Issuing)
+	case len(r.Bridge) > 0 || r.Forced:
+		d.enter(s, record.Distributing)
+	case bridgeable:
+		d.Bridge = true
+	}
+}
+
+// Bridgeable tells whether the CA of one path may cross-sign the root of
+// another: its path lengths, and those above, must leave room for it and for
+// what stands between that root and its leaves.
+func Bridgeable(from, to []*x509.Certificate) bool {
+	return pki.AllowsBelow(from, len(to))
+}
+
+// makeNext asks for the CA that the rotation goes to.
+func makeNext(s Snapshot, d *Decision) {
+	ca := d.Record.CA
+	r := ca.Rotation
+	request := d.Record.Request
+	switch {
+	case s.Found != nil && s.Found.ID == r.To && len(s.Found.Certificate) > 0:
+		d.Record.CA = ca.Added(*s.Found)
+		d.Log = append(d.Log, info("adopting generation %d of the CA, whose secret was left by an unfinished hook", r.To))
+	case r.Source == record.SelfSigned:
+		d.Making = newMaking(s, r.To, r.Source, "the CA is rotated")
+	case r.Source == record.Imported:
+		if _, ready := candidateStatus(s); ready {
+			d.Making = newMaking(s, r.To, r.Source, "the CA is rotated")
+		}
+	case request == nil || request.Generation != r.To:
+		d.Ask(NewRequest(s, r.To, r.Source, "the CA is rotated"))
+	case request.Answered():
+		d.Record.CA = ca.Added(request.NewGeneration())
+		forgetRequest(d)
+	}
+}
+
+// forgetRequest ends a request that was answered for good. One over the
+// relation stays: the CA above withdraws what is asked for no more.
+func forgetRequest(d *Decision) {
+	if d.Record.Request.Source != record.Upstream {
+		d.Record.Request = nil
+	}
+}
+
+// changes tells whether a stage changes what a relation is told: the CSR
+// dialect says one root alone, which neither Distributing nor Retiring moves.
+func changes(stage record.Stage, r record.Record, relation int) bool {
+	switch stage {
+	case record.Issuing, record.Flipping, record.Replacing:
+		return r.Legacy[relation] != nil || r.CSR[relation] != nil
+	case record.Distributing, record.Retiring, record.Aborting:
+		return r.Legacy[relation] != nil
+	}
+	return false
+}
+
+// turn tells whether a relation may be served, and gives it the stage of the
+// rotation if it is its turn: one relation a hook, all of it at once. A
+// relation that waits is left as it is, so that no old key signs for it.
+func (d *Decision) turn(relation Relation) bool {
+	r := d.Record.CA.Rotation
+	number := relation.ID.Number
+	switch {
+	case r == nil || r.HasReached(number):
+		return true
+	case !changes(r.Stage, d.Record, number) || r.Stage == record.Replacing:
+	case d.turned:
+		return false
+	default:
+		d.turned = true
+	}
+	r.Reach(number)
+	return true
+}
+
+// Waiting are the relations that the stage has not reached yet.
+func Waiting(r record.Record) []int {
+	rotation := r.CA.Rotation
+	var waiting []int
+	for _, number := range r.Relations() {
+		if !rotation.HasReached(number) && changes(rotation.Stage, r, number) {
+			waiting = append(waiting, number)
+		}
+	}
+	return waiting
+}
+
+// complete notes that our own writes for a stage are done.
+func complete(s Snapshot, d *Decision) {
+	r := d.Record.CA.Rotation
+	if r == nil || r.Complete != nil || r.Stage == record.Preparing {
+		return
+	}
+	if len(Waiting(d.Record)) > 0 && !r.Skipped {
+		return
+	}
+	now := s.Now
+	r.Complete, r.Client = &now, nil
+}
+
+// stragglers are the certificates that need the old root and are still
+// published: while there is one, it stays trusted.
+func stragglers(s Snapshot, r record.Record) []string {
+	rotation := r.CA.Rotation
+	var found []string
+	note := func(requester, name string, issued record.Issued) {
+		if issued.Generation == rotation.From && s.Now.Before(issued.NotAfter) && !rotation.Skipped {
+			found = append(found, fmt.Sprintf("%s of %s", name, requester))
+		}
+	}
+	for _, number := range r.Relations() {
+		if legacy := r.Legacy[number]; legacy != nil {
+			for _, unit := range legacy.Units {
+				for _, pair := range unit.Pairs {
+					note(unit.Unit, pair.CommonName, pair.Issued)
+				}
+			}
+			if legacy.Shared != nil {
+				note(legacy.Application, legacy.Shared.CommonName, legacy.Shared.Issued)
+			}
+		}
+		if requests := r.CSR[number]; requests != nil {
+			for _, c := range requests.Certificates {
+				note(c.Requesters[0], c.Name, c.Issued)
+			}
+		}
+	}
+	return found
+}
+
+// conclude ends the rotation and the key that signs no more. The certificate
+// of a CA that was in service stays on record.
+func conclude(d *Decision) {
+	ca := d.Record.CA
+	r := ca.Rotation
+	gone := r.From
+	if ca.Active == r.From {
+		gone = r.To
+	}
+	key := gone
+	if g := ca.Generation(gone); g != nil {
+		key = g.KeyID()
+	}
+	if gone == r.To {
+		d.Record.CA = dropGeneration(ca, gone)
+		ca = d.Record.CA
+		if request := d.Record.Request; request != nil && request.Generation == gone {
+			d.Record.Request = nil
+		}
+	} else if g := ca.Generation(gone); g != nil {
+		g.Destroyed = true
+	}
+	ca.Rotation = nil
+	ca.Epoch++
+	if !slices.Contains(d.Record.Keys(), key) {
+		d.Destroy = append(d.Destroy, key)
+	}
+	d.Log = append(d.Log, info("the rotation of the CA is over: generation %d signs, generation %d is over", ca.Active, gone))
+}
+
+func dropGeneration(ca *record.Authority, id int) *record.Authority {
+	kept := ca.Clone()
+	kept.Generations = nil
+	for _, g := range ca.Generations {
+		if g.ID != id {
+			kept.Generations = append(kept.Generations, g)
+		}
+	}
+	return kept
+}

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: GPL-3.0-only
+
+package decision
+
+import (
+	"bytes"
+	"crypto/x509"
+	"fmt"
+	"slices"
+	"strings"
+
+	"tls-authority/internal/juju"
+	"tls-authority/internal/pki"
+	"tls-authority/internal/record"
+	"tls-authority/internal/tlscertificates"
+)
+
+func upstreamMissing(s Snapshot) juju.Status {
+	return juju.Status{Name: juju.Blocked, Message: "ca-source is upstream: run juju integrate " + s.Event.Unit.Application() + ":" + UpstreamEndpoint + " with the application of the CA above"}
+}
+
+// establishUpstream adopts the first certificate from the CA above.
+func establishUpstream(s Snapshot, d *Decision) {
+	request := *d.Record.Request
+	if s.Upstream == nil {
+		d.Status = upstreamMissing(s)
+		return
+	}
+	generation, err := upstreamAnswer(s, request)
+	switch {
+	case err != nil:
+		d.Status = juju.Status{Name: juju.Blocked, Message: record.Cut(err.Error(), maxStatus)}
+	case generation == nil:
+		d.Status = juju.Status{Name: juju.Waiting, Message: "waiting for the CA above to sign our certificate"}
+	default:
+		d.Record.CA = record.NewAuthority(*generation)
+		d.Log = append(d.Log, info("adopting the CA certificate from upstream"))
+	}
+}
+
+// followUpstream takes over what the CA above gave us: the certificate of a
+// CA to come, or another one for the CA that signs. It asks for one ahead of
+// a rotation that the options want.
+func followUpstream(s Snapshot, d *Decision) {
+	ca := d.Record.CA
+	if s.wantsUpstream() && d.Record.Sought(record.Upstream) == nil {
+		d.Ask(NewRequest(s, d.Record.Next(), record.Upstream, "the option ca-source asks for an upstream CA"))
+		return
+	}
+	request := d.Record.Request
+	if request == nil || request.Source != record.Upstream || s.Upstream == nil {
+		return
+	}
+	generation, err := upstreamAnswer(s, *request)
+	if err != nil {
+		d.upstreamProblem = err.Error()
+		return
+	}
+	if generation == nil {
+		return
+	}
+	if own := ca.Generation(request.Generation); own == nil {
+		d.Record.Request = Answered(*request, *generation)
+		return
+	}
+	d.renewFromUpstream(s, *generation)
+}
+
+// Answered is the request with its certificate.
+func Answered(request record.Request, g record.Generation) *record.Request {
+	request.Certificate, request.Chain = g.Certificate, g.Chain
+	return &request
+}
+
+// Ask orders a request and the end of the key whose request it replaces.
+func (d *Decision) Ask(m *Making) {
+	d.Making = m
+	if r := d.Record.Request; r != nil && r.Generation != m.Generation && (d.Record.CA == nil || d.Record.CA.Generation(r.Generation) == nil) {
+		d.Destroy = append(d.Destroy, r.Generation)
+	}
+}
+
+// renewFromUpstream takes another certificate for the key of the active CA.
+func (d *Decision) renewFromUpstream(s Snapshot, g record.Generation) {
+	ca := d.Record.CA
+	active := ca.ActiveGeneration()
+	if ca.Rotation != nil || active.KeyID() != g.ID || sameChain(*active, g) {
+		return
+	}
+	if err := d.TakeRenewed(s, g, upstreamCertificates(s)); err != nil {
+		d.upstreamProblem = err.Error()
+	}
+}
+
+// TakeRenewed takes another certificate for the key of the active CA. Below
+// the same root it is taken at once; another root has to be trusted first,
+// which is a rotation that keeps the key. The others are certificates that may
+// lead from the new root to the old one.
+func (d *Decision) TakeRenewed(s Snapshot, g record.Generation, others []*x509.Certificate) error {
+	ca := d.Record.CA
+	active := ca.ActiveGeneration()
+	before, err := Path(active)
+	if err != nil {
+		return err
+	}
+	after, err := Path(&g)
+	if err != nil {
+		return err
+	}
+	if pki.SameAuthority(before[len(before)-1], after[len(after)-1]) {
+		d.Record.CA = ca.Renewed(g.Certificate, g.Chain)
+		d.Log = append(d.Log, info("our CA certificate is renewed, now valid until %s", after[0].NotAfter.UTC().Format("2006-01-02")))
+		return nil
+	}
+	g.ID, g.Key = d.Record.Next(), active.KeyID()
+	next := ca.Added(g)
+	next.Rotation = &record.Rotation{From: ca.Active, To: g.ID, Stage: record.Preparing, Since: s.Now, Source: g.Source, Bridge: bridge(after, before, others)}
+	next.Rotation.Forced = len(next.Rotation.Bridge) == 0 && !Bridgeable(before, after)
+	d.Record.CA = next
+	d.Log = append(d.Log, info("the root above us changed: rotating to it with our own key"))
+	return nil
+}
+
+// bridge finds, among certificates of others, the way from a new root to the
+// old one.
+func bridge(after, before, others []*x509.Certificate) [][]byte {
+	old := before[len(before)-1]
+	through, err := pki.BuildChain(after[0], slices.Concat(others, before[1:]), old)
+	if err != nil {
+		return nil
+	}
+	var bridge [][]byte
+	for _, c := range through[1 : len(through)-1] {
+		if !slices.ContainsFunc(after, c.Equal) {
+			bridge = append(bridge, c.Raw)
+		}
+	}
+	return bridge
+}
+
+// upstreamCertificates are all certificates that the CA above published for us.
+func upstreamCertificates(s Snapshot) []*x509.Certificate {
+	var all []*x509.Certificate
+	request := s.Record().Request
+	for _, answer := range s.Upstream.Answers {
+		if request == nil || answer.CSR != request.CSR {
+			continue
+		}
+		for _, text := range append([]string{answer.CA}, answer.Chain...) {
+			if parsed, err := pki.ParseCertificatesPEM(text); err == nil {
+				all = append(all, parsed...)
+			}
+		}
+	}
+	return all
+}
+
+func sameChain(a, b record.Generation) bool {
+	return bytes.Equal(a.Certificate, b.Certificate) && slices.EqualFunc(a.Chain, b.Chain, bytes.Equal)
+}
+
+// upstreamAnswer is the certificate that the CA above gave us for a request;
+// nil when there is none yet. An answer that cannot serve is an error with
+// every reason: to adopt it would break whoever trusts us.
+func upstreamAnswer(s Snapshot, request record.Request) (*record.Generation, error) {
+	for _, refused := range s.Upstream.Errors {
+		if refused.CSR == request.CSR {
+			return nil, fmt.Errorf("upstream refuses our request: %s", record.Shorten(refused.Message))
+		}
+	}
+	if s.Upstream.Problem != "" {
+		return nil, fmt.Errorf("cannot read the upstream databag: %s", s.Upstream.Problem)
+	}
+	i := slices.IndexFunc(s.Upstream.Answers, func(a tlscertificates.CertificateAnswer) bool {
+		return strings.TrimSpace(a.CSR) == strings.TrimSpace(request.CSR)
+	})
+	if i < 0 {
+		return nil, nil
+	}
+	answer := s.Upstream.Answers[i]
+	if answer.Revoked {
+		return nil, fmt.Errorf("upstream revoked our certificate")
+	}
+	generation, _, err := AnsweredGeneration(s, request, answer.Certificate, strings.Join(append([]string{answer.CA}, answer.Chain...), "\n"))
+	return generation, err
+}
+
+// AnsweredGeneration checks the certificate that was given for a request, with
+// whatever came with it, and orders its path. All that came is returned too.
+func AnsweredGeneration(s Snapshot, request record.Request, certificateText, others string) (*record.Generation, []*x509.Certificate, error) {
+	csr, err := pki.ParseCertificateRequest(request.CSR)
+	if err != nil {
+		return nil, nil, err
+	}
+	leaf, err := pki.ParseCertificatePEM(certificateText)
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot read the certificate of our CA: %w", err)
+	}
+	var above []*x509.Certificate
+	if strings.TrimSpace(others) != "" {
+		above, err = pki.ParseCertificatesPEM(others)
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot read the chain of our CA: %w", err)
+	}
+	chain, err := chainOf(leaf, above)
+	if err != nil {
+		return nil, nil, fmt.Errorf("the certificate of our CA does not lead to a root: %w", err)
+	}
+	if faults := pki.AuthorityFaults(chain, csr.PublicKey, s.Now); len(faults) > 0 {
+		return nil, nil, fmt.Errorf("the certificate of our CA cannot be used: %s", strings.Join(faults, "; "))
+	}
+	return &record.Generation{ID: request.Generation, Source: request.Source, Certificate: chain[0].Raw, Chain: raws(chain[1:])}, above, nil
+}
+
+// chainOf builds the path of an answer. What the CA above calls `ca` comes
+// first among the others and is the root of choice, where it is one.
+func chainOf(leaf *x509.Certificate, above []*x509.Certificate) ([]*x509.Certificate, error) {
+	if len(above) > 0 {
+		if chain, err := pki.BuildChain(leaf, above, above[0]); err == nil {
+			return chain, nil
+		}
+	}
+	return pki.BuildChain(leaf, above, nil)
+}
+
+func raws(certificates []*x509.Certificate) [][]byte {
+	var ders [][]byte
+	for _, c := range certificates {
+		ders = append(ders, c.Raw)
+	}
+	return ders
+}
+
+// UpstreamBag is what every unit of ours shows the CA above.
+func UpstreamBag(r record.Record) map[string]string {
+	if r.Request == nil || r.Request.Source != record.Upstream {
+		return nil
+	}
+	return map[string]string{tlscertificates.KeyCSRs: tlscertificates.EncodeRequests([]tlscertificates.CSRRequest{{CSR: r.Request.CSR, CA: true}})}
+}
