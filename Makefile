@@ -16,7 +16,7 @@ build: ## compile every package
 charm: ## pack build/tls-authority_<arch>.charm; ARCHES="amd64 arm64 ppc64el s390x" for others
 	@go run ./cmd/packcharm --arch "$(ARCHES)"
 
-demo: ## deploy the charm in a simulated model and watch it issue certificates
+demo: ## deploy the charm in a simulated model, watch it issue certificates and rotate its CA
 	@go run ./cmd/packcharm --arch $(ARCH)
 	@go run ./cmd/jujusim demo --charm build/tls-authority_$(ARCH).charm
 

@@ -60,6 +60,15 @@ func TestDemoShowsCertificatesAndHandshakes(t *testing.T) {
 			Accepted bool   `json:"accepted"`
 			Detail   string `json:"detail"`
 		} `json:"handshakes"`
+		Rotation struct {
+			Stages []struct {
+				Stage      string `json:"stage"`
+				Hooks      int    `json:"hooks"`
+				Handshakes int    `json:"handshakes"`
+			} `json:"stages"`
+			Handshakes int `json:"handshakes"`
+			Failures   int `json:"failures"`
+		} `json:"rotation"`
 	}
 	require.NoError(t, json.Unmarshal([]byte(text), &report))
 	require.Equal(t, "install", report.Events[0].Event)
@@ -94,6 +103,16 @@ func TestDemoShowsCertificatesAndHandshakes(t *testing.T) {
 	require.Contains(t, report.Handshakes[1].Detail, "didn't provide a certificate")
 	require.False(t, report.Handshakes[2].Accepted)
 	require.Contains(t, report.Handshakes[2].Detail, "incompatible key usage")
+
+	var stages []string
+	for _, stage := range report.Rotation.Stages {
+		stages = append(stages, stage.Stage)
+		require.Positive(t, stage.Hooks)
+		require.Positive(t, stage.Handshakes)
+	}
+	require.Equal(t, []string{"distributing", "issuing", "flipping", "retiring", "none"}, stages)
+	require.Greater(t, report.Rotation.Handshakes, 100)
+	require.Zero(t, report.Rotation.Failures)
 }
 
 func TestDemoIsPlainTextWhenPiped(t *testing.T) {
@@ -101,7 +120,7 @@ func TestDemoIsPlainTextWhenPiped(t *testing.T) {
 	text := runDemo(t, "--juju", "4.1", "--seed", "7")
 	require.NotContains(t, text, "\x1b[")
 	require.NotContains(t, text, "PRIVATE KEY")
-	for _, line := range []string{"certificates-relation-changed", "active", "system:kube-apiserver", "accepted", "refused"} {
+	for _, line := range []string{"certificates-relation-changed", "active", "system:kube-apiserver", "accepted", "refused", "handshakes while the CA was replaced, 0 failed"} {
 		require.Contains(t, text, line)
 	}
 	require.NotContains(t, text, "which is wrong")

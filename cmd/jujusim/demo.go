@@ -30,7 +30,7 @@ func newDemoCommand() *cobra.Command {
 	var o demoOptions
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "Deploy the packed charm in a simulated model and watch it issue certificates",
+		Short: "Deploy the packed charm in a simulated model and watch it issue certificates and rotate its CA",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runDemo(o, cmd.OutOrStdout())
@@ -95,6 +95,11 @@ func play(model *jujusim.Model, charm string, show *show) error {
 	}
 	show.certificates(issued)
 	show.handshakes(shakeHands(issued))
+	if err := rotate(model, requirers, show); err != nil {
+		return err
+	}
+	name, message = model.Status(authorityApplication + "/0")
+	show.status(name, message)
 	return nil
 }
 

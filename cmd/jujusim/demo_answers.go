@@ -29,12 +29,12 @@ func (r *requirer) collectLegacy(bag map[string]string) ([]certificate, error) {
 	var got []certificate
 	for _, unit := range slices.Sorted(maps.Keys(r.bags)) {
 		name := strings.ReplaceAll(unit, "/", "_")
-		server, err := r.certificate(unit, "legacy", "server", bag[name+".server.cert"], bag[name+".server.key"], bag["ca"])
+		server, err := r.certificate(unit, "legacy", "server", bag[name+".server.cert"]+bag["chain"], bag[name+".server.key"], bag["ca"])
 		if err != nil {
 			return nil, err
 		}
 		got = append(got, server)
-		clients, err := r.collectClients(unit, bag[name+".processed_client_requests"], bag["ca"])
+		clients, err := r.collectClients(unit, bag[name+".processed_client_requests"], bag)
 		if err != nil {
 			return nil, err
 		}
@@ -49,7 +49,7 @@ func (r *requirer) collectGlobal(model *jujusim.Model) (certificate, error) {
 	return r.certificate("every legacy unit", "legacy", "client", bag["client.cert"], bag["client.key"], bag["ca"])
 }
 
-func (r *requirer) collectClients(unit, text, ca string) ([]certificate, error) {
+func (r *requirer) collectClients(unit, text string, bag map[string]string) ([]certificate, error) {
 	if _, asked := r.bags[unit]["client_cert_requests"]; !asked {
 		return nil, nil
 	}
@@ -59,7 +59,7 @@ func (r *requirer) collectClients(unit, text, ca string) ([]certificate, error) 
 	}
 	var got []certificate
 	for _, commonName := range slices.Sorted(maps.Keys(pairs)) {
-		client, err := r.certificate(unit, "legacy", "client", pairs[commonName].Cert, pairs[commonName].Key, ca)
+		client, err := r.certificate(unit, "legacy", "client", pairs[commonName].Cert+bag["chain"], pairs[commonName].Key, bag["ca"])
 		if err != nil {
 			return nil, err
 		}
@@ -73,6 +73,7 @@ func (r *requirer) collectCSR(bag map[string]string) ([]certificate, error) {
 		CSR         string `json:"certificate_signing_request"`
 		Certificate string
 		CA          string
+		Chain       []string
 	}
 	if err := json.Unmarshal([]byte(bag["certificates"]), &answers); err != nil {
 		return nil, err
@@ -88,7 +89,7 @@ func (r *requirer) collectCSR(bag map[string]string) ([]certificate, error) {
 				return nil, err
 			}
 			keyPEM := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key})
-			c, err := r.certificate(owner, "csr", "server and client", answer.Certificate, string(keyPEM), answer.CA)
+			c, err := r.certificate(owner, "csr", "server and client", strings.Join(answer.Chain, "\n"), string(keyPEM), answer.CA)
 			if err != nil {
 				return nil, err
 			}

@@ -22,6 +22,7 @@ type palette struct{ bold, dim, green, red, plain string }
 type show struct {
 	out    io.Writer
 	json   bool
+	quiet  bool // hooks are counted, not shown
 	colour palette
 	report report
 }
@@ -33,6 +34,7 @@ type report struct {
 	Authority    string            `json:"ca-certificate"`
 	Certificates []certificateLine `json:"certificates"`
 	Handshakes   []handshake       `json:"handshakes"`
+	Rotation     rotation          `json:"rotation"`
 }
 
 type eventLine struct {
@@ -85,7 +87,7 @@ func (s *show) event(run jujusim.HookRun) {
 		Writes:       run.Writes,
 	}
 	s.report.Events = append(s.report.Events, line)
-	if s.json {
+	if s.json || s.quiet {
 		return
 	}
 	fmt.Fprintf(s.out, "  %s%7.1f ms%s  %2d calls  writes: %d  %-32s %s%s%s\n",
@@ -182,6 +184,43 @@ func (s *show) handshakes(tried []handshake) {
 	}
 }
 
+// lines prints text of several lines.
+func (s *show) lines(text string) {
+	if s.json {
+		return
+	}
+	for line := range strings.Lines(text) {
+		fmt.Fprintf(s.out, "  %s\n", strings.TrimSpace(line))
+	}
+}
+
+// stage tells one stage of the rotation.
+func (s *show) stage(stage rotationStage) {
+	s.report.Rotation.Stages = append(s.report.Rotation.Stages, stage)
+	if s.json {
+		return
+	}
+	name := stage.Stage
+	if name == "none" {
+		name = "over"
+	}
+	fmt.Fprintf(s.out, "  %-13s  %2d hooks  %4d handshakes  %d failed\n", name, stage.Hooks, stage.Handshakes, stage.Failures)
+}
+
+// probed tells all that was counted.
+func (s *show) probed(r rotation) {
+	r.Stages = s.report.Rotation.Stages
+	s.report.Rotation = r
+	if s.json {
+		return
+	}
+	colour := s.colour.green
+	if r.Failures > 0 {
+		colour = s.colour.red
+	}
+	fmt.Fprintf(s.out, "  %s%d handshakes while the CA was replaced, %d failed%s\n", colour, r.Handshakes, r.Failures, s.colour.plain)
+}
+
 // finish prints the JSON document and judges what was shown.
 func (s *show) finish() error {
 	if s.json {
@@ -190,6 +229,9 @@ func (s *show) finish() error {
 		if err := encoder.Encode(s.report); err != nil {
 			return err
 		}
+	}
+	if r := s.report.Rotation; r.Failures > 0 {
+		return fmt.Errorf("%d of %d handshakes failed during the rotation of the CA, first: %s", r.Failures, r.Handshakes, r.Failure)
 	}
 	for _, h := range s.report.Handshakes {
 		if h.Accepted != h.Wanted {
