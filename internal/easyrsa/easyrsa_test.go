@@ -224,7 +224,7 @@ func TestReadArchiveBounds(t *testing.T) {
 	t.Run("a bomb behind the last entry", func(t *testing.T) {
 		t.Parallel()
 		f, _ := newTree(t)
-		bomb := append(f.archive(t), zeros(t, 80<<20)...)
+		bomb := append(f.archive(t), bytes.Repeat(zeros(t, 10<<20), 20)...) // files of gzip may stand one behind the other
 		_, err := easyrsa.ReadArchive(bytes.NewReader(bomb))
 		require.EqualError(t, err, "cannot read easyrsa archive: it unpacks to more than 67108864 bytes")
 	})

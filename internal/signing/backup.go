@@ -120,6 +120,9 @@ func readEasyRSA(file io.Reader) (decision.Restored, map[int]pki.PrivateKey, err
 	if _, err := pki.NewIssuer(p.CA, p.Key); err != nil {
 		return decision.Restored{}, nil, err
 	}
+	if _, err := pki.BuildChain(p.CA, nil, nil); err != nil {
+		return decision.Restored{}, nil, err
+	}
 	ca := record.NewAuthority(record.Generation{ID: record.FirstGeneration, Source: record.Imported, Certificate: p.CA.Raw})
 	restored := decision.Restored{
 		Origin: "archive of an easyrsa charm",

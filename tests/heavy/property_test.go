@@ -30,6 +30,9 @@ const (
 	stride      = 1
 	shortLives  = 20
 	shortStride = 97
+	// changes is how many seeds each way of changing the CA is played with.
+	changes      = 50
+	shortChanges = 1
 	// firstSeed keeps clear of the seeds that tests/life plays.
 	firstSeed = 1000
 )
@@ -70,7 +73,7 @@ func size(long, short int) int {
 }
 
 func TestProperties(t *testing.T) {
-	var played, hooks, swept atomic.Int64
+	var played, hooks, swept, handshakes atomic.Int64
 	t.Run("lives", func(t *testing.T) {
 		for seed := range uint64(size(lives, shortLives)) {
 			t.Run(fmt.Sprintf("seed %d", firstSeed+seed), func(t *testing.T) {
@@ -82,6 +85,18 @@ func TestProperties(t *testing.T) {
 				played.Add(1)
 				hooks.Add(int64(len(l.Model.Hooks())))
 			})
+		}
+	})
+	t.Run("changes", func(t *testing.T) {
+		for name, change := range life.Changes {
+			for seed := range uint64(size(changes, shortChanges)) {
+				t.Run(fmt.Sprintf("%s, seed %d", name, firstSeed+seed), func(t *testing.T) {
+					t.Parallel()
+					made, err := life.Change(charmPath(t), firstSeed+seed, change)
+					require.NoError(t, err)
+					handshakes.Add(int64(made))
+				})
+			}
 		}
 	})
 	t.Run("faults", func(t *testing.T) {
@@ -96,6 +111,6 @@ func TestProperties(t *testing.T) {
 			}
 		}
 	})
-	fmt.Printf("%d lives of %d steps ran %d hooks; %d sweeps of %d scenarios, at every %dth call\n",
-		played.Load(), steps, hooks.Load(), swept.Load(), len(life.Scenarios), size(stride, shortStride))
+	fmt.Printf("%d handshakes while CAs changed; %d lives of %d steps ran %d hooks; %d sweeps of %d scenarios, at every %dth call\n",
+		handshakes.Load(), played.Load(), steps, hooks.Load(), swept.Load(), len(life.Scenarios), size(stride, shortStride))
 }
