@@ -35,10 +35,10 @@ type party struct {
 	name string
 	// read gives the unit's certificate with what it presents beside it, and
 	// what it trusts, as the databags say now.
-	read func() (tls.Certificate, *x509.CertPool, error)
+	read func() (tls.Certificate, string, error)
 
 	certificate tls.Certificate
-	trust       *x509.CertPool
+	trust       string // PEM
 }
 
 // NewProbe makes a party of each unit that has a server certificate, and one
@@ -49,10 +49,10 @@ func (l *Life) NewProbe() (*Probe, error) {
 		for _, owner := range slices.Sorted(maps.Keys(r.wants)) {
 			w := r.wants[owner]
 			if r.legacy && w.top != "" {
-				p.parties = append(p.parties, &party{name: owner, read: func() (tls.Certificate, *x509.CertPool, error) { return l.readLegacy(r, owner) }})
+				p.parties = append(p.parties, &party{name: owner, read: func() (tls.Certificate, string, error) { return l.readLegacy(r, owner) }})
 			}
 			for csr := range w.csrs {
-				p.parties = append(p.parties, &party{name: owner, read: func() (tls.Certificate, *x509.CertPool, error) {
+				p.parties = append(p.parties, &party{name: owner, read: func() (tls.Certificate, string, error) {
 					return l.readCSR(r, csr, w.keys[csr])
 				}})
 			}
@@ -65,24 +65,24 @@ func (l *Life) NewProbe() (*Probe, error) {
 }
 
 // readLegacy reads one unit's answers from one of our units at random.
-func (l *Life) readLegacy(r *requirer, owner string) (tls.Certificate, *x509.CertPool, error) {
+func (l *Life) readLegacy(r *requirer, owner string) (tls.Certificate, string, error) {
 	units := l.units()
 	bag := l.Model.Bag(r.relation, units[l.random.IntN(len(units))])
 	name := strings.ReplaceAll(owner, "/", "_")
 	// Consumers append the chain to the certificate as text.
 	certificate, err := tls.X509KeyPair([]byte(bag[name+".server.cert"]+bag["chain"]), []byte(bag[name+".server.key"]))
-	return certificate, pool(bag["ca"]), err
+	return certificate, bag["ca"], err
 }
 
 // readCSR reads the answer to one CSR.
-func (l *Life) readCSR(r *requirer, csr string, key crypto.PrivateKey) (tls.Certificate, *x509.CertPool, error) {
+func (l *Life) readCSR(r *requirer, csr string, key crypto.PrivateKey) (tls.Certificate, string, error) {
 	var answers []struct {
 		CSR   string   `json:"certificate_signing_request"`
 		CA    string   `json:"ca"`
 		Chain []string `json:"chain"`
 	}
 	if err := json.Unmarshal([]byte(l.Model.Bag(r.relation, Application)["certificates"]), &answers); err != nil {
-		return tls.Certificate{}, nil, err
+		return tls.Certificate{}, "", err
 	}
 	for _, answer := range answers {
 		if answer.CSR != csr {
@@ -92,15 +92,15 @@ func (l *Life) readCSR(r *requirer, csr string, key crypto.PrivateKey) (tls.Cert
 		for _, text := range answer.Chain {
 			c, err := parseOne(text)
 			if err != nil {
-				return tls.Certificate{}, nil, err
+				return tls.Certificate{}, "", err
 			}
 			certificate.Certificate = append(certificate.Certificate, c.Raw)
 		}
 		var err error
 		certificate.Leaf, err = x509.ParseCertificate(certificate.Certificate[0])
-		return certificate, pool(answer.CA), err
+		return certificate, answer.CA, err
 	}
-	return tls.Certificate{}, nil, errors.New("the CSR has no answer")
+	return tls.Certificate{}, "", errors.New("the CSR has no answer")
 }
 
 func pool(text string) *x509.CertPool {
@@ -152,7 +152,7 @@ func (p *Probe) Stir() error {
 func (p *Probe) talk(server, client *party) error {
 	now := func() time.Time { return p.life.Now }
 	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{
-		Certificates: []tls.Certificate{server.certificate}, ClientCAs: server.trust, ClientAuth: tls.RequireAndVerifyClientCert, Time: now,
+		Certificates: []tls.Certificate{server.certificate}, ClientCAs: pool(server.trust), ClientAuth: tls.RequireAndVerifyClientCert, Time: now,
 	})
 	if err != nil {
 		return err
@@ -171,7 +171,7 @@ func (p *Probe) talk(server, client *party) error {
 	}()
 	dialer := &net.Dialer{Timeout: 30 * time.Second}
 	connection, err := tls.DialWithDialer(dialer, "tcp", listener.Addr().String(), &tls.Config{
-		Certificates: []tls.Certificate{client.certificate}, RootCAs: client.trust, ServerName: server.certificate.Leaf.DNSNames[0], Time: now,
+		Certificates: []tls.Certificate{client.certificate}, RootCAs: pool(client.trust), ServerName: server.certificate.Leaf.DNSNames[0], Time: now,
 	})
 	if err != nil {
 		listener.Close()
