@@ -134,7 +134,7 @@ func liveSpares(s decision.Snapshot, r record.Record) []record.Spare {
 // adopt makes the CA of a file ours.
 func (k *desk) adopt(restored decision.Restored, spares []record.Spare) {
 	d := &k.d
-	first := d.Record.Next()
+	first := max(k.s.Free, d.Record.Next())
 	numbers := map[int]int{}
 	number := func(id int) int {
 		if _, known := numbers[id]; !known {
@@ -142,7 +142,10 @@ func (k *desk) adopt(restored decision.Restored, spares []record.Spare) {
 		}
 		return numbers[id]
 	}
-	d.Destroy = d.Record.Keys()
+	doomed := d.Record.Keys()
+	for left := d.Record.Next(); left < first; left++ {
+		doomed = append(doomed, left) // by a restore that died
+	}
 	ca := restored.Record.CA.Clone()
 	for i := range ca.Generations {
 		g := &ca.Generations[i]
@@ -176,5 +179,8 @@ func (k *desk) adopt(restored decision.Restored, spares []record.Spare) {
 	ca.Last = slices.Max(slices.Collect(maps.Values(numbers)))
 	ca.Epoch++
 	d.Record.CA = ca
+	for _, generation := range doomed {
+		d.Doom(generation)
+	}
 	d.Log = append(d.Log, decision.LogLine{Level: juju.Info, Message: fmt.Sprintf("the CA of the %s is restored as generation %d", restored.Origin, ca.Active)})
 }

@@ -33,6 +33,9 @@ func readAuthority(ctx context.Context, ring *keyring, s decision.Snapshot) (dec
 	}
 	if s.Event.Kind == juju.Action && s.Event.Name == "restore" {
 		s.Restored, s.RestoreProblem = ring.readRestored(ctx, s)
+		if s.Free, err = freeGeneration(ctx, ring.client, s.Record().Next()); err != nil {
+			return decision.Snapshot{}, err
+		}
 	}
 	if generation, sought := s.SoughtKey(); sought {
 		if s.Found, err = readFound(ctx, ring.client, generation); err != nil {
@@ -65,7 +68,9 @@ func readUpstream(ctx context.Context, client *juju.Client, s decision.Snapshot)
 	if s.Event.Kind == juju.RelationBroken && about {
 		return nil, nil
 	}
-	if !about && !looksAtAuthority(s) {
+	request := s.Peer.Record.Request
+	concerned := s.Config.CASource == record.Upstream || request != nil && request.Source == record.Upstream
+	if !concerned && s.Event.Kind == juju.UpdateStatus || !about && !looksAtAuthority(s) {
 		return nil, nil
 	}
 	ids, err := client.Relations(ctx, decision.UpstreamEndpoint)
@@ -136,4 +141,19 @@ func readFound(ctx context.Context, client *juju.Client, generation int) (*recor
 		return nil, fmt.Errorf("cannot look for secret %q: %w", label, err)
 	}
 	return nil, nil
+}
+
+// freeGeneration is the first generation, from the given one on, for which no
+// secret exists.
+func freeGeneration(ctx context.Context, client *juju.Client, generation int) (int, error) {
+	for ; ; generation++ {
+		label := record.SecretLabel(generation)
+		_, err := client.SecretMetadata(ctx, label)
+		switch {
+		case errors.Is(err, juju.ErrNotFound):
+			return generation, nil
+		case err != nil:
+			return 0, fmt.Errorf("cannot look for secret %q: %w", label, err)
+		}
+	}
 }

@@ -28,11 +28,32 @@ func Make(s Snapshot) Decision {
 	case len(s.ConfigProblems) > 0:
 		d.Status = ConfigStatus(s)
 	case d.Record.CA == nil:
+		d.destroy()
 		establish(s, &d)
 	default:
+		d.destroy()
 		serve(s, &d)
 	}
 	return d
+}
+
+// Doom notes that a key is needed no more.
+func (d *Decision) Doom(generation int) {
+	if !slices.Contains(d.Record.Keys(), generation) && !slices.Contains(d.Record.Doomed, generation) {
+		d.Record.Doomed = append(slices.Clone(d.Record.Doomed), generation)
+	}
+}
+
+// destroy orders the end of the keys that an earlier hook recorded as needed
+// no more.
+func (d *Decision) destroy() {
+	inUse := d.Record.Keys()
+	for _, generation := range d.Record.Doomed {
+		if !slices.Contains(inUse, generation) {
+			d.Destroy = append(d.Destroy, generation)
+		}
+	}
+	d.Record.Doomed = nil
 }
 
 // serve answers the relations of the snapshot, forgets those that are gone,

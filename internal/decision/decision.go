@@ -29,7 +29,8 @@ type Decision struct {
 	// Restore are the generations whose keys come from the file that is
 	// restored, with their numbers there.
 	Restore map[int]int
-	// Destroy are the generations whose keys shall be no more.
+	// Destroy are the generations whose keys shall be no more, as the record
+	// said before.
 	Destroy []int
 	// Record is the peer databag as it shall be. Where a pair has an order,
 	// the certificate is still to be signed.
@@ -44,8 +45,6 @@ type Decision struct {
 
 	// turned tells that a relation was given the stage of a rotation.
 	turned bool
-	// upstreamProblem is why the answer of the CA above cannot be used.
-	upstreamProblem string
 }
 
 // Reply is the answer to an action: results, or why there are none. Keys of

@@ -5,7 +5,6 @@ package decision
 import (
 	"crypto/x509"
 	"fmt"
-	"slices"
 	"time"
 
 	"tls-authority/internal/pki"
@@ -251,20 +250,18 @@ func conclude(d *Decision) {
 	if g := ca.Generation(gone); g != nil {
 		key = g.KeyID()
 	}
+	if request := d.Record.Request; request != nil && request.Generation == key && ca.ActiveGeneration().KeyID() != key {
+		d.Record.Request = nil // nobody is left to be certified
+	}
 	if gone == r.To {
 		d.Record.CA = dropGeneration(ca, gone)
 		ca = d.Record.CA
-		if request := d.Record.Request; request != nil && request.Generation == gone {
-			d.Record.Request = nil
-		}
 	} else if g := ca.Generation(gone); g != nil {
 		g.Destroyed = true
 	}
 	ca.Rotation = nil
 	ca.Epoch++
-	if !slices.Contains(d.Record.Keys(), key) {
-		d.Destroy = append(d.Destroy, key)
-	}
+	d.Doom(key)
 	d.Log = append(d.Log, info("the rotation of the CA is over: generation %d signs, generation %d is over", ca.Active, gone))
 }
 

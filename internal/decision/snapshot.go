@@ -56,6 +56,9 @@ type Snapshot struct {
 	// used because of RestoreProblem.
 	Restored       *Restored
 	RestoreProblem string
+	// Free is the first generation from the next one on for which no secret
+	// exists; it is looked up for a restore.
+	Free int
 
 	// Sweep tells that the event looks at everything, not at one relation.
 	Sweep bool

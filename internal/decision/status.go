@@ -49,8 +49,8 @@ func authorityStatus(s Snapshot, a Authority, d Decision) juju.Status {
 	if pending := d.Record.CA.Pending; pending != "" {
 		parts = append(parts, "pending: "+pending)
 	}
-	if d.upstreamProblem != "" {
-		parts = append(parts, d.upstreamProblem)
+	if trouble := d.Record.CA.Trouble; trouble != "" {
+		parts = append(parts, trouble)
 	}
 	if denied := Denials(d.Record); len(denied) > 0 {
 		first := denied[0]
@@ -68,7 +68,7 @@ func Progress(s Snapshot, r record.Record) string {
 		stage = "emergency " + stage
 	}
 	if rotation.Stage == record.Preparing {
-		return stage + preparation(s, r)
+		return stage + preparation(r)
 	}
 	if rotation.Complete == nil {
 		waiting := Waiting(r)
@@ -76,7 +76,7 @@ func Progress(s Snapshot, r record.Record) string {
 			return stage
 		}
 		total := len(waiting) + len(rotation.Reached)
-		return fmt.Sprintf("%s %d/%d relations, next %s", stage, len(rotation.Reached), total, applicationOf(r, waiting[0]))
+		return fmt.Sprintf("%s %d/%d applications, next %s", stage, len(rotation.Reached), total, applicationOf(r, waiting[0]))
 	}
 	if left := HoldLeft(s, rotation); left > 0 {
 		return fmt.Sprintf("%s done; %s of hold left", stage, policy.SpellDuration(left))
@@ -88,7 +88,7 @@ func Progress(s Snapshot, r record.Record) string {
 }
 
 // preparation says what a rotation that has not begun waits for.
-func preparation(s Snapshot, r record.Record) string {
+func preparation(r record.Record) string {
 	rotation := r.CA.Rotation
 	switch {
 	case r.CA.Generation(rotation.To) != nil && !rotation.SameRoot && !rotation.Forced && len(rotation.Bridge) == 0:
@@ -97,8 +97,8 @@ func preparation(s Snapshot, r record.Record) string {
 		return ""
 	case rotation.Source == record.Upstream:
 		return "; waiting for the CA above"
-	case rotation.Source == record.Imported && s.Candidate != nil && len(s.Candidate.Faults) > 0:
-		return "; ca-secret: " + strings.Join(s.Candidate.Faults, "; ")
+	case rotation.Source == record.Imported:
+		return "; waiting for a CA in ca-secret that can be used"
 	}
 	return ""
 }

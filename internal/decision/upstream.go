@@ -48,13 +48,17 @@ func followUpstream(s Snapshot, d *Decision) {
 		return
 	}
 	request := d.Record.Request
-	if request == nil || request.Source != record.Upstream || s.Upstream == nil {
+	if request == nil || request.Source != record.Upstream {
+		ca.Trouble = ""
+		return
+	}
+	if s.Upstream == nil {
 		return
 	}
 	generation, err := upstreamAnswer(s, *request)
+	ca.Trouble = ""
 	if err != nil {
-		d.upstreamProblem = err.Error()
-		return
+		ca.Trouble = record.Cut(err.Error(), maxStatus)
 	}
 	if generation == nil {
 		return
@@ -76,7 +80,8 @@ func Answered(request record.Request, g record.Generation) *record.Request {
 func (d *Decision) Ask(m *Making) {
 	d.Making = m
 	if r := d.Record.Request; r != nil && r.Generation != m.Generation && (d.Record.CA == nil || d.Record.CA.Generation(r.Generation) == nil) {
-		d.Destroy = append(d.Destroy, r.Generation)
+		d.Record.Request = nil
+		d.Doom(r.Generation)
 	}
 }
 
@@ -88,7 +93,7 @@ func (d *Decision) renewFromUpstream(s Snapshot, g record.Generation) {
 		return
 	}
 	if err := d.TakeRenewed(s, g, upstreamCertificates(s)); err != nil {
-		d.upstreamProblem = err.Error()
+		ca.Trouble = record.Cut(err.Error(), maxStatus)
 	}
 }
 
@@ -143,7 +148,7 @@ func upstreamCertificates(s Snapshot) []*x509.Certificate {
 	var all []*x509.Certificate
 	request := s.Record().Request
 	for _, answer := range s.Upstream.Answers {
-		if request == nil || answer.CSR != request.CSR {
+		if request == nil || strings.TrimSpace(answer.CSR) != request.CSR {
 			continue
 		}
 		for _, text := range append([]string{answer.CA}, answer.Chain...) {
@@ -164,7 +169,7 @@ func sameChain(a, b record.Generation) bool {
 // every reason: to adopt it would break whoever trusts us.
 func upstreamAnswer(s Snapshot, request record.Request) (*record.Generation, error) {
 	for _, refused := range s.Upstream.Errors {
-		if refused.CSR == request.CSR {
+		if strings.TrimSpace(refused.CSR) == request.CSR {
 			return nil, fmt.Errorf("upstream refuses our request: %s", record.Shorten(refused.Message))
 		}
 	}
@@ -172,7 +177,7 @@ func upstreamAnswer(s Snapshot, request record.Request) (*record.Generation, err
 		return nil, fmt.Errorf("cannot read the upstream databag: %s", s.Upstream.Problem)
 	}
 	i := slices.IndexFunc(s.Upstream.Answers, func(a tlscertificates.CertificateAnswer) bool {
-		return strings.TrimSpace(a.CSR) == strings.TrimSpace(request.CSR)
+		return strings.TrimSpace(a.CSR) == request.CSR
 	})
 	if i < 0 {
 		return nil, nil

@@ -40,6 +40,8 @@ type Authority struct {
 	// Pending tells, for the status, in what the active CA differs from the
 	// one that the options ask for; an action carries it out.
 	Pending string `json:"pending,omitempty"`
+	// Trouble is why the answer of the CA above cannot be used.
+	Trouble string `json:"trouble,omitempty"`
 	// Backup is when the last backup was made.
 	Backup *time.Time `json:"backup,omitempty"`
 }

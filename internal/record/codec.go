@@ -22,6 +22,7 @@ const (
 	requestKey       = "request"
 	byActionKey      = "by-action"
 	spareKey         = "spare"
+	doomedKey        = "doomed"
 	legacyKeyPrefix  = "legacy-"
 	requestKeyPrefix = "csr-"
 )
@@ -63,6 +64,8 @@ func (r *Record) parseEntry(key, text string) error {
 		return json.Unmarshal([]byte(text), &r.ByAction)
 	case key == spareKey:
 		return json.Unmarshal([]byte(text), &r.Spare)
+	case key == doomedKey:
+		return json.Unmarshal([]byte(text), &r.Doomed)
 	case strings.HasPrefix(key, legacyKeyPrefix):
 		return parseNumbered(key, legacyKeyPrefix, text, r.Legacy)
 	case strings.HasPrefix(key, requestKeyPrefix):
@@ -105,6 +108,7 @@ func Encode(r Record) (map[string]string, error) {
 		{requestKey, r.Request, r.Request != nil},
 		{byActionKey, r.ByAction, len(r.ByAction) > 0},
 		{spareKey, r.Spare, len(r.Spare) > 0},
+		{doomedKey, r.Doomed, len(r.Doomed) > 0},
 	} {
 		if !entry.there {
 			continue
@@ -129,7 +133,7 @@ func Encode(r Record) (map[string]string, error) {
 // OwnsKey tells the keys of the peer databag that Encode owns.
 func OwnsKey(key string) bool {
 	switch key {
-	case authorityKey, clientKey, requestKey, byActionKey, spareKey:
+	case authorityKey, clientKey, requestKey, byActionKey, spareKey, doomedKey:
 		return true
 	}
 	return strings.HasPrefix(key, legacyKeyPrefix) || strings.HasPrefix(key, requestKeyPrefix)

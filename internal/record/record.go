@@ -28,6 +28,10 @@ type Record struct {
 	CA *Authority
 	// Request is what we asked of a CA above, nil when nothing.
 	Request *Request
+	// Doomed are generations whose keys nobody needs any more. A key is
+	// destroyed only when this has been recorded: Juju 3 removes a secret even
+	// if it then refuses the databag that would say why.
+	Doomed []int
 	// Client is the global client certificate of the legacy dialect, nil
 	// until a legacy requirer has shown itself.
 	Client *Pair
