@@ -136,7 +136,7 @@ func serveClient(s Snapshot, a Authority, d *Decision) {
 	}
 	order := &record.Order{Reason: "the legacy dialect needs a global client certificate", Template: template, KeyType: s.Config.KeyType}
 	d.Record.Client = &record.Pair{Order: order}
-	if client != nil && !current && s.Now.Before(client.NotAfter) {
+	if client != nil && !current && !client.Asked && s.Now.Before(client.NotAfter) {
 		order.Reason, order.KeepKey = "the CA changed", true
 		d.Record.Client.Key = client.Key
 	}
