@@ -56,7 +56,7 @@ func (k *desk) restore() *decision.Reply {
 	if err != nil {
 		return fail("%v", err)
 	}
-	live := liveSpares(k.s, restored.Record)
+	live := liveSpares(k.s, restored.Record, k.d.Record)
 	results := map[string]string{
 		"message":   "the file can be restored; nothing has been changed",
 		"origin":    restored.Origin,
@@ -99,12 +99,18 @@ func (k *desk) livingCA() string {
 }
 
 // liveSpares are the pairs of a file that are still valid: those that waited
-// in it, and those that were in service.
-func liveSpares(s decision.Snapshot, r record.Record) []record.Spare {
+// in it, and those that were in service. A key that somebody has already is
+// not given to anybody else.
+func liveSpares(s decision.Snapshot, r, today record.Record) []record.Spare {
 	var spares []record.Spare
+	taken := map[string]bool{}
+	for pair := range today.Pairs() {
+		taken[string(pair.Key)] = true
+	}
 	add := func(spare record.Spare) {
 		spare.Asked = false
-		if s.Now.Before(spare.NotAfter) {
+		if s.Now.Before(spare.NotAfter) && !taken[string(spare.Key)] {
+			taken[string(spare.Key)] = true
 			spares = append(spares, spare)
 		}
 	}

@@ -25,11 +25,14 @@ func (k *desk) getCSR() *decision.Reply {
 	if r.CA != nil && r.CA.Rotation != nil {
 		return fail("a rotation is under way: %s", decision.Progress(k.s, r))
 	}
+	if sought := r.Sought(record.Offline); sought.Answered() && !newKey {
+		return fail("the certificate of generation %d waits for rotate-ca; new-key=true gives it up", sought.Generation)
+	}
 	generation := r.Next()
 	renewal := r.CA != nil && r.CA.ActiveGeneration().Origin() == record.Offline && !newKey
 	if renewal {
 		generation = r.CA.ActiveGeneration().KeyID()
-	} else if sought := r.Sought(record.Offline); sought != nil {
+	} else if sought := r.Sought(record.Offline); sought != nil && !sought.Answered() {
 		generation = sought.Generation
 	}
 	if request := r.Request; request != nil && request.Source == record.Offline && request.Generation == generation && !request.Answered() {

@@ -41,7 +41,7 @@ func (k *desk) rotateCA() *decision.Reply {
 	}
 	next.emergency = emergency
 	if next.breaks && !emergency && !flags[1] {
-		return fail("the CA of today cannot cross-sign the next one (its path length is too short): %s. They would refuse new certificates until they have been given the new root: say force=true to accept that", breakage(k.d.Record))
+		return fail("the CA of today cannot cross-sign the next one (%s): %s. They would refuse new certificates until they have been given the new root: say force=true to accept that", next.why, breakage(k.d.Record))
 	}
 	if flags[0] {
 		return k.plan(next)
@@ -54,9 +54,11 @@ type successor struct {
 	source     record.Source
 	generation int
 	// path is empty while its certificate does not exist.
-	path      []*x509.Certificate
-	sameRoot  bool
+	path     []*x509.Certificate
+	sameRoot bool
+	// breaks tells that there can be no bridge, and why.
 	breaks    bool
+	why       string
 	emergency bool
 }
 
@@ -109,14 +111,20 @@ func (k *desk) judge(next *successor, active, to *record.Generation) error {
 		return err
 	}
 	if to == nil {
-		next.breaks = !next.sameRoot && !pki.AllowsBelow(from, 1)
+		if next.breaks = !next.sameRoot && !pki.AllowsBelow(from, 1); next.breaks {
+			next.why = pki.ErrPathLength.Error()
+		}
 		return nil
 	}
 	if next.path, err = decision.Path(to); err != nil {
 		return err
 	}
 	next.sameRoot = pki.SameAuthority(from[len(from)-1], next.path[len(next.path)-1])
-	next.breaks = !next.sameRoot && !decision.Bridgeable(from, next.path)
+	if !next.sameRoot {
+		if err := decision.CheckBridge(from, next.path, k.s.Now); err != nil {
+			next.breaks, next.why = true, err.Error()
+		}
+	}
 	return nil
 }
 
@@ -271,6 +279,10 @@ func (k *desk) abortRotation() *decision.Reply {
 		return fail("no rotation is under way")
 	}
 	ca := k.d.Record.CA.Clone()
+	if to := ca.Generation(ca.Rotation.To); ca.Rotation.Source == record.Upstream && to != nil && to.Key != 0 {
+		return fail("the root above us changed: that cannot be taken back here")
+	}
+	ca.Rotation.Emergency = false
 	switch ca.Rotation.Stage {
 	case record.Preparing:
 		ca.Enter(record.Destroying, k.s.Now)

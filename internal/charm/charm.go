@@ -48,8 +48,17 @@ func Run(ctx context.Context, client *juju.Client, event juju.Event, now time.Ti
 	if err != nil {
 		return err
 	}
-	return write(ctx, client, snapshot, changes)
+	if err := write(ctx, client, snapshot, changes); err != nil {
+		return &writeError{err}
+	}
+	return nil
 }
+
+// writeError tells that some of the changes may be buffered by Juju already,
+// which must not commit them.
+type writeError struct{ error }
+
+func (e *writeError) Unwrap() error { return e.error }
 
 // decide is what the charm makes of an event.
 func decide(s decision.Snapshot) decision.Decision {

@@ -4,6 +4,7 @@ package charm
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -38,13 +39,14 @@ func Dispatch(ctx context.Context, environ []string, now time.Time, stderr io.Wr
 
 // report tells an error. An action ends with it as its message, which an exit
 // status would replace; a hook must exit non-zero, so that Juju drops what it
-// wrote and runs it again.
+// wrote and runs it again, and so must an action that has begun to write.
 func report(ctx context.Context, client *juju.Client, event juju.Event, err error, stderr io.Writer) int {
 	message := fmt.Sprintf("%s: %v", event.Name, err)
 	if logErr := client.Log(ctx, juju.ErrorLevel, message); logErr != nil {
 		fmt.Fprintln(stderr, message)
 	}
-	if event.Kind == juju.Action && client.FailAction(ctx, err.Error()) == nil {
+	begun := (*writeError)(nil)
+	if event.Kind == juju.Action && !errors.As(err, &begun) && client.FailAction(ctx, err.Error()) == nil {
 		return 0
 	}
 	return 1

@@ -54,7 +54,11 @@ func (k *keyring) keys(ctx context.Context) signing.Keys {
 
 // lock reads what opens and seals backups.
 func (k *keyring) lock(ctx context.Context, secret string) (backup.Lock, error) {
-	content, err := k.client.ReadUserSecret(ctx, juju.SecretID(secret))
+	id, err := juju.ParseSecretID(secret)
+	if err != nil {
+		return backup.Lock{}, err
+	}
+	content, err := k.client.ReadUserSecret(ctx, id)
 	if err != nil {
 		return backup.Lock{}, fmt.Errorf("cannot read the secret that locks the backup: %w", err)
 	}
@@ -64,6 +68,11 @@ func (k *keyring) lock(ctx context.Context, secret string) (backup.Lock, error) 
 // readCandidate reads the CA of ca-secret and finds its faults. That the
 // secret cannot be read is one: the operator mends it.
 func (k *keyring) readCandidate(ctx context.Context, s decision.Snapshot) (*decision.Candidate, error) {
+	id, err := juju.ParseSecretID(s.Config.CASecret)
+	if err != nil {
+		return &decision.Candidate{Faults: []string{err.Error()}}, nil
+	}
+	k.secret = id
 	content, err := k.client.ReadUserSecret(ctx, k.secret)
 	if errors.Is(err, juju.ErrDenied) || errors.Is(err, juju.ErrNotFound) {
 		remedy := fmt.Sprintf("the secret cannot be read: run juju grant-secret %s %s", k.secret, s.Event.Unit.Application())

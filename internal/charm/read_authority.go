@@ -26,7 +26,6 @@ func readAuthority(ctx context.Context, ring *keyring, s decision.Snapshot) (dec
 		return s, nil
 	}
 	if s.Config.CASource == record.Imported && looksAtAuthority(s) {
-		ring.secret = juju.SecretID(s.Config.CASecret)
 		if s.Candidate, err = ring.readCandidate(ctx, s); err != nil {
 			return decision.Snapshot{}, err
 		}

@@ -74,10 +74,10 @@ func serve(s Snapshot, d *Decision) {
 		d.Status = juju.Status{Name: juju.Blocked, Message: err.Error()}
 		return
 	}
-	if d.Making == nil && !d.Bridge {
+	if d.Making == nil {
 		renewAuthority(s, a, d)
 	}
-	if d.Making != nil || d.Bridge || d.Renew != nil {
+	if d.Making != nil || d.Renew != nil {
 		// The record that this writes wakes the unit again, which then
 		// serves with what is new.
 		d.Status = authorityStatus(s, a, *d)

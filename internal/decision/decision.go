@@ -24,8 +24,9 @@ type Decision struct {
 	Making *Making
 	// Renew asks for a new certificate of the root, with its own key.
 	Renew *record.Order
-	// Bridge asks for the cross-certificate of the rotation in Record.
-	Bridge bool
+	// Prove asks for a proof that the next CA of the rotation in Record can
+	// sign, Bridge for its cross-certificate too.
+	Prove, Bridge bool
 	// Restore are the generations whose keys come from the file that is
 	// restored, with their numbers there.
 	Restore map[int]int

@@ -21,10 +21,18 @@ func establish(s Snapshot, d *Decision) {
 		d.Log = append(d.Log, info("adopting the CA whose secret was left by an unfinished hook"))
 		return
 	}
+	generation := d.Record.Next()
+	if request := d.Record.Request; request != nil && request.Source != s.Config.CASource {
+		d.Record.Request = nil
+		d.Doom(request.Generation)
+	}
 	switch s.Config.CASource {
 	case record.Imported:
 		if status, ready := candidateStatus(s); !ready {
 			d.Status = status
+			return
+		}
+		if d.orphaned(s) {
 			return
 		}
 	case record.Upstream:
@@ -37,14 +45,14 @@ func establish(s Snapshot, d *Decision) {
 			return
 		}
 	case record.Offline:
-		if request := d.Record.Request; request.Answered() {
-			d.Record.CA, d.Record.Request = record.NewAuthority(request.NewGeneration()), nil
-			return
-		}
 		d.Status = juju.Status{Name: juju.Blocked, Message: "no CA certificate yet: run get-csr, have the request signed, then run upload-ca-certificate"}
 		return
+	default:
+		if d.orphaned(s) {
+			return
+		}
 	}
-	d.Making = newMaking(s, d.Record.Next(), s.Config.CASource, "the model has no CA")
+	d.Making = newMaking(s, generation, s.Config.CASource, "the model has no CA")
 	d.Log = append(d.Log, info("making the %s CA: the model has none", s.Config.CASource))
 }
 

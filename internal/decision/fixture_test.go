@@ -62,6 +62,7 @@ func newWorld(t *testing.T) *world {
 	return &world{t: t, issuer: issuer, keys: map[string]pki.PrivateKey{"ca-1": key}, s: decision.Snapshot{
 		Now:    noon,
 		Leader: true,
+		Sweep:  true,
 		Status: juju.Status{Name: juju.Active, Message: "as it was"},
 		Event:  juju.Event{Kind: juju.UpdateStatus, Name: "update-status", Unit: "tls-authority/0", Model: "k8s"},
 		Config: config,

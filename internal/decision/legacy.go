@@ -215,7 +215,7 @@ func (desk *legacyDesk) pair(kind tlscertificates.Kind, before *record.Answer, p
 	case current:
 		order := desk.order("names changed", template)
 		order.KeepKey = true
-		return &record.Pair{Key: before.Key, Order: order}, nil
+		return &record.Pair{Key: before.Key, Asked: before.Asked, Order: order}, nil
 	}
 	if spare := takeSpare(desk.s, desk.a, desk.d, record.Spare{Kind: kind, CommonName: commonName, Names: names.Texts()}); spare != nil {
 		return spare, nil

@@ -110,10 +110,16 @@ func askUpstream(s Snapshot, a Authority, d *Decision) {
 	validity := pki.ValidityOf(a.Certificate)
 	own := record.Issued{NotBefore: validity.NotBefore, NotAfter: validity.NotAfter}
 	request := d.Record.Request
-	if request == nil || !passed(s.Now, own, authorityDue) || passed(request.Made, own, authorityDue) {
+	switch {
+	case !passed(s.Now, own, authorityDue):
+		return
+	case request != nil && request.Source != record.Upstream:
+		d.Record.CA.Trouble = "our certificate from upstream comes of age, but a request of get-csr waits: finish it, or set ca-source"
+		return
+	case request != nil && passed(request.Made, own, authorityDue):
 		return
 	}
-	d.Making = NewRequest(s, request.Generation, record.Upstream, "our certificate from upstream comes of age")
+	d.Making = NewRequest(s, a.Outlook.Issuer.KeyID(), record.Upstream, "our certificate from upstream comes of age")
 	d.Log = append(d.Log, info("asking the CA above for a new certificate: ours ends %s", validity.NotAfter.Format(time.DateOnly)))
 }
 

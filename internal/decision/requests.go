@@ -179,11 +179,15 @@ func (desk *requestDesk) serve(w *wanted) {
 		desk.problem(w.requesters[0], name, refusal.Reason, refusal.Code)
 		return
 	}
-	desk.answers.Certificates = append(desk.answers.Certificates, RequestAnswer{
-		CertificateAnswer: tlscertificates.CertificateAnswer{CSR: w.CSR},
-		Order:             order,
-	})
-	desk.after.Certificates = append(desk.after.Certificates, record.Certificate{Request: record.Digest(w.CSR), Requesters: w.requesters, Name: name, CA: w.CA})
+	promised := RequestAnswer{CertificateAnswer: tlscertificates.CertificateAnswer{CSR: w.CSR}, Order: order}
+	entering := record.Certificate{Request: record.Digest(w.CSR), Requesters: w.requesters, Name: name, CA: w.CA}
+	if stale {
+		// It stays if the new CA turns out not to sign this.
+		promised.CertificateAnswer = answer
+		entering.Anchor, entering.Issued = entry.Anchor, entry.Issued
+	}
+	desk.answers.Certificates = append(desk.answers.Certificates, promised)
+	desk.after.Certificates = append(desk.after.Certificates, entering)
 }
 
 // unreadOwners are those who may still show CSRs that were not read: units

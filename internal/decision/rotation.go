@@ -20,7 +20,7 @@ func advance(s Snapshot, d *Decision) {
 	r := ca.Rotation
 	switch {
 	case r == nil:
-	case r.Emergency && r.Stage != record.Preparing && r.Stage != record.Replacing && r.Stage != record.Destroying:
+	case r.Emergency && hurries(r.Stage):
 		d.enter(s, record.Replacing)
 	case r.Stage == record.Preparing:
 		prepare(s, d)
@@ -32,6 +32,15 @@ func advance(s Snapshot, d *Decision) {
 			d.enter(s, next)
 		}
 	}
+}
+
+// hurries tells the stages that an emergency ends.
+func hurries(stage record.Stage) bool {
+	switch stage {
+	case record.Distributing, record.Issuing, record.Flipping, record.Retiring:
+		return true
+	}
+	return false
 }
 
 // HoldLeft is how long a complete stage is still held.
@@ -76,7 +85,8 @@ func (d *Decision) enter(s Snapshot, stage record.Stage) {
 	d.Log = append(d.Log, info("rotation of the CA from generation %d to %d: %s", ca.Rotation.From, ca.Rotation.To, stage))
 }
 
-// prepare makes the new CA and its bridge, each in a hook of its own.
+// prepare makes the new CA, its bridge, and the proof that it can sign. Only
+// then is anything published.
 func prepare(s Snapshot, d *Decision) {
 	ca := d.Record.CA
 	r := ca.Rotation
@@ -90,34 +100,43 @@ func prepare(s Snapshot, d *Decision) {
 		var toPath []*x509.Certificate
 		if toPath, err = Path(to); err == nil {
 			r.SameRoot = pki.SameAuthority(fromPath[len(fromPath)-1], toPath[len(toPath)-1])
-			d.bridgeOrEnter(s, Bridgeable(fromPath, toPath))
+			d.proveOrEnter(s, CheckBridge(fromPath, toPath, s.Now))
 			return
 		}
 	}
-	d.Log = append(d.Log, failure("cannot prepare the rotation of the CA: %v", err))
+	r.Obstacle = record.Cut(err.Error(), maxStatus)
 }
 
-// bridgeOrEnter orders the bridge where one is needed and begins the first
-// stage where it is there, not needed, or given up.
-func (d *Decision) bridgeOrEnter(s Snapshot, bridgeable bool) {
+// proveOrEnter orders the proof, with the bridge where one is needed, and
+// begins the first stage when all is there. A bridge that cannot be is given
+// up only if an operator says so.
+func (d *Decision) proveOrEnter(s Snapshot, unbridgeable error) {
 	r := d.Record.CA.Rotation
+	needsBridge := !r.Emergency && !r.SameRoot && len(r.Bridge) == 0
 	switch {
+	case needsBridge && unbridgeable == nil:
+		d.Prove, d.Bridge = true, true
+	case needsBridge && !r.Forced:
+		r.Obstacle = record.Cut("the CA of today cannot cross-sign the next one: "+unbridgeable.Error(), maxStatus)
+	case !r.Proved:
+		d.Prove = true
 	case r.Emergency:
 		d.enter(s, record.Replacing)
 	case r.SameRoot:
 		d.enter(s, record.Issuing)
-	case len(r.Bridge) > 0 || r.Forced:
+	default:
 		d.enter(s, record.Distributing)
-	case bridgeable:
-		d.Bridge = true
 	}
 }
 
-// Bridgeable tells whether the CA of one path may cross-sign the root of
-// another: its path lengths, and those above, must leave room for it and for
-// what stands between that root and its leaves.
-func Bridgeable(from, to []*x509.Certificate) bool {
-	return pki.AllowsBelow(from, len(to))
+// CheckBridge is the reason why the CA of one path cannot cross-sign the root
+// of another. Path lengths, those above too, must leave room for the bridge
+// and for what stands between that root and its leaves.
+func CheckBridge(from, to []*x509.Certificate, now time.Time) error {
+	if !pki.AllowsBelow(from, len(to)) {
+		return pki.ErrPathLength
+	}
+	return pki.CheckCross(from[0], to[len(to)-1], now)
 }
 
 // makeNext asks for the CA that the rotation goes to.
@@ -129,6 +148,7 @@ func makeNext(s Snapshot, d *Decision) {
 	case s.Found != nil && s.Found.ID == r.To && len(s.Found.Certificate) > 0:
 		d.Record.CA = ca.Added(*s.Found)
 		d.Log = append(d.Log, info("adopting generation %d of the CA, whose secret was left by an unfinished hook", r.To))
+	case (r.Source == record.SelfSigned || r.Source == record.Imported) && d.orphaned(s):
 	case r.Source == record.SelfSigned:
 		d.Making = newMaking(s, r.To, r.Source, "the CA is rotated")
 	case r.Source == record.Imported:
@@ -141,6 +161,16 @@ func makeNext(s Snapshot, d *Decision) {
 		d.Record.CA = ca.Added(request.NewGeneration())
 		forgetRequest(d)
 	}
+}
+
+// orphaned ends a key without a certificate, left by a request that was never
+// recorded, where the next CA has a key of its own.
+func (d *Decision) orphaned(s Snapshot) bool {
+	if s.Found == nil || len(s.Found.Certificate) > 0 {
+		return false
+	}
+	d.Doom(s.Found.ID)
+	return true
 }
 
 // forgetRequest ends a request that was answered for good. One over the
@@ -197,8 +227,8 @@ func Waiting(r record.Record) []int {
 // complete notes that our own writes for a stage are done.
 func complete(s Snapshot, d *Decision) {
 	r := d.Record.CA.Rotation
-	if r == nil || r.Complete != nil || r.Stage == record.Preparing {
-		return
+	if r == nil || r.Complete != nil || r.Stage == record.Preparing || !s.Sweep {
+		return // certificate_transfer is written by sweeps
 	}
 	if len(Waiting(d.Record)) > 0 && !r.Skipped {
 		return

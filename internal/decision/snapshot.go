@@ -190,7 +190,7 @@ func (s Snapshot) SoughtKey() (generation int, sought bool) {
 	r := s.Record()
 	switch {
 	case r.CA == nil:
-		return r.Next(), r.Request == nil
+		return r.Next(), r.Sought(s.Config.CASource) == nil
 	case r.CA.Rotation != nil:
 		rotation := r.CA.Rotation
 		missing := rotation.Stage == record.Preparing && r.CA.Generation(rotation.To) == nil

@@ -91,8 +91,8 @@ func Progress(s Snapshot, r record.Record) string {
 func preparation(r record.Record) string {
 	rotation := r.CA.Rotation
 	switch {
-	case r.CA.Generation(rotation.To) != nil && !rotation.SameRoot && !rotation.Forced && len(rotation.Bridge) == 0:
-		return "; if this stays, the old CA cannot cross-sign: run advance-rotation force=true or abort-rotation"
+	case rotation.Obstacle != "":
+		return "; " + rotation.Obstacle + ": run advance-rotation force=true or abort-rotation"
 	case r.CA.Generation(rotation.To) != nil:
 		return ""
 	case rotation.Source == record.Upstream:

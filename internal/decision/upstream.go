@@ -5,6 +5,7 @@ package decision
 import (
 	"bytes"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -92,10 +93,16 @@ func (d *Decision) renewFromUpstream(s Snapshot, g record.Generation) {
 	if ca.Rotation != nil || active.KeyID() != g.ID || sameChain(*active, g) {
 		return
 	}
-	if err := d.TakeRenewed(s, g, upstreamCertificates(s)); err != nil {
+	err := d.TakeRenewed(s, g, upstreamCertificates(s))
+	if err != nil && !errors.Is(err, errNoLater) {
 		ca.Trouble = record.Cut(err.Error(), maxStatus)
 	}
 }
+
+// errNoLater tells of a certificate that ends no later than ours. To take it
+// would leave leaves in service that outlive it, and two answers that take
+// turns would write without end.
+var errNoLater = errors.New("it ends no later than the certificate in service")
 
 // TakeRenewed takes another certificate for the key of the active CA. Below
 // the same root it is taken at once; another root has to be trusted first,
@@ -113,6 +120,9 @@ func (d *Decision) TakeRenewed(s Snapshot, g record.Generation, others []*x509.C
 		return err
 	}
 	if pki.SameAuthority(before[len(before)-1], after[len(after)-1]) {
+		if !after[0].NotAfter.After(before[0].NotAfter) {
+			return errNoLater
+		}
 		d.Record.CA = ca.Renewed(g.Certificate, g.Chain)
 		d.Log = append(d.Log, info("our CA certificate is renewed, now valid until %s", after[0].NotAfter.UTC().Format("2006-01-02")))
 		return nil
@@ -120,7 +130,6 @@ func (d *Decision) TakeRenewed(s Snapshot, g record.Generation, others []*x509.C
 	g.ID, g.Key = d.Record.Next(), active.KeyID()
 	next := ca.Added(g)
 	next.Rotation = &record.Rotation{From: ca.Active, To: g.ID, Stage: record.Preparing, Since: s.Now, Source: g.Source, Bridge: bridge(after, before, others)}
-	next.Rotation.Forced = len(next.Rotation.Bridge) == 0 && !Bridgeable(before, after)
 	d.Record.CA = next
 	d.Log = append(d.Log, info("the root above us changed: rotating to it with our own key"))
 	return nil
@@ -131,7 +140,7 @@ func (d *Decision) TakeRenewed(s Snapshot, g record.Generation, others []*x509.C
 func bridge(after, before, others []*x509.Certificate) [][]byte {
 	old := before[len(before)-1]
 	through, err := pki.BuildChain(after[0], slices.Concat(others, before[1:]), old)
-	if err != nil {
+	if err != nil || len(through) < 2 {
 		return nil
 	}
 	var bridge [][]byte

@@ -31,7 +31,7 @@ func (i *Issuer) CrossSign(other *x509.Certificate, now time.Time) (*x509.Certif
 }
 
 func (i *Issuer) crossSign(other *x509.Certificate, now time.Time) (*x509.Certificate, error) {
-	err := i.checkOther(other)
+	err := CheckCross(i.certificate, other, now)
 	if err != nil {
 		return nil, err
 	}
@@ -78,14 +78,29 @@ func (i *Issuer) crossSign(other *x509.Certificate, now time.Time) (*x509.Certif
 	return cert, nil
 }
 
+// CheckCross finds the reason why an issuer cannot cross-sign another
+// authority, as far as their certificates tell.
+func CheckCross(issuer, other *x509.Certificate, now time.Time) error {
+	err := checkOther(issuer, other)
+	if err != nil {
+		return err
+	}
+	_, err = limitsOf(other)
+	if err != nil {
+		return err
+	}
+	_, err = crossValidity(issuer, other, now)
+	return err
+}
+
 // checkOther refuses certificates that do not stand for an authority other
 // than the issuer.
-func (i *Issuer) checkOther(other *x509.Certificate) error {
+func checkOther(issuer, other *x509.Certificate) error {
 	weak := weakness(other.PublicKey)
 	switch {
-	case !mayHaveAuthorities(i.certificate):
+	case !mayHaveAuthorities(issuer):
 		return ErrPathLength
-	case SamePublicKey(other.PublicKey, i.certificate.PublicKey):
+	case SamePublicKey(other.PublicKey, issuer.PublicKey):
 		return errors.New("its key is the issuer's own")
 	case !isAuthority(other):
 		return errors.New("it is not the certificate of a CA")

@@ -132,7 +132,7 @@ func (o *optionReader) checkSubject(s pki.Subject) {
 		option  string
 		subject pki.Subject
 	}{
-		{"ca-common-name", GenerationSubject(pki.Subject{CommonName: s.CommonName}, 1)},
+		{"ca-common-name", GenerationSubject(pki.Subject{CommonName: s.CommonName}, maxGeneration)},
 		{"ca-organization", pki.Subject{Organization: s.Organization}},
 		{"ca-organizational-unit", pki.Subject{OrganizationalUnit: s.OrganizationalUnit}},
 		{"ca-country", pki.Subject{Country: s.Country}},
@@ -149,6 +149,10 @@ func (o *optionReader) checkSubject(s pki.Subject) {
 // defaultDeniedCommonNames are the names that Charmed Kubernetes trusts as
 // identities. The operator may empty the option, an unset one denies.
 const defaultDeniedCommonNames = "client system:kube-apiserver system:kube-controller-manager system:kube-scheduler system:admin"
+
+// maxGeneration is a number that no CA reaches: the name must leave room for
+// all below it.
+const maxGeneration = 9999
 
 // maxDefaultCommonName leaves room for the generation within the 64
 // characters of ub-common-name (RFC 5280 appendix A.1).

@@ -13,6 +13,7 @@ package record
 
 import (
 	"crypto/x509"
+	"iter"
 	"maps"
 	"slices"
 	"time"
@@ -201,28 +202,42 @@ func (c Certificate) AnchorGeneration() int {
 	return c.Generation
 }
 
-// Pinned tells whether a certificate that names its issuer by serial number is
-// still valid: the issuer cannot be renewed as long.
-func (r Record) Pinned(now time.Time) bool {
-	pinned := func(p *Pair) bool { return p != nil && p.Pinned && now.Before(p.NotAfter) }
-	for i := range r.Spare {
-		if pinned(&r.Spare[i].Pair) {
-			return true
+// Pairs are the pairs in service: the global client's and those of the legacy
+// dialect.
+func (r Record) Pairs() iter.Seq[*Pair] {
+	return func(yield func(*Pair) bool) {
+		if r.Client != nil && !yield(r.Client) {
+			return
 		}
-	}
-	for _, legacy := range r.Legacy {
-		if legacy.Shared != nil && pinned(&legacy.Shared.Pair) {
-			return true
-		}
-		for _, unit := range legacy.Units {
-			for i := range unit.Pairs {
-				if pinned(&unit.Pairs[i].Pair) {
-					return true
+		for _, legacy := range r.Legacy {
+			if legacy.Shared != nil && !yield(&legacy.Shared.Pair) {
+				return
+			}
+			for _, unit := range legacy.Units {
+				for i := range unit.Pairs {
+					if !yield(&unit.Pairs[i].Pair) {
+						return
+					}
 				}
 			}
 		}
 	}
-	return pinned(r.Client)
+}
+
+// Pinned tells whether a certificate that names its issuer by serial number is
+// still valid, in service or waiting: the issuer cannot be renewed as long.
+func (r Record) Pinned(now time.Time) bool {
+	for i := range r.Spare {
+		if r.Spare[i].Pinned && now.Before(r.Spare[i].NotAfter) {
+			return true
+		}
+	}
+	for pair := range r.Pairs() {
+		if pair.Pinned && now.Before(pair.NotAfter) {
+			return true
+		}
+	}
+	return false
 }
 
 // Matches tells whether a pair answers a request. The name of a host counts

@@ -55,6 +55,10 @@ type Rotation struct {
 	// then what stood above the old CA. Without it those who know the old
 	// root alone refuse new leaves.
 	Bridge [][]byte `json:"bridge,omitempty"`
+	// Proved tells that the key of the new CA was read and is its own.
+	Proved bool `json:"proved,omitempty"`
+	// Obstacle is why the new CA cannot be put into service.
+	Obstacle string `json:"obstacle,omitempty"`
 	// Forced tells that the operator accepted that there is no bridge.
 	Forced bool `json:"forced,omitempty"`
 	// Emergency tells that the old key is in wrong hands.

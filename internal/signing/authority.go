@@ -23,12 +23,8 @@ func (w *signer) carryOutAuthority(d decision.Decision, desired *record.Record, 
 			return fmt.Errorf("cannot make the CA: %w", err)
 		}
 	}
-	if d.Bridge {
-		bridged, err := w.bridge(desired.CA)
-		if err != nil {
-			return fmt.Errorf("cannot cross-sign the next CA: %w", err)
-		}
-		desired.CA = bridged
+	if d.Prove {
+		desired.CA = w.prove(desired.CA, d.Bridge)
 	}
 	if d.Renew != nil {
 		authority, err := w.renewRoot(desired.CA, *d.Renew)
@@ -154,11 +150,27 @@ func newSecret(g record.Generation, key pki.PrivateKey) juju.Secret {
 	return secret
 }
 
+// prove reads the key of the next CA and has the old one sign its root, if a
+// bridge is wanted. What goes wrong keeps the rotation from beginning and stops
+// nothing else.
+func (w *signer) prove(authority *record.Authority, bridged bool) *record.Authority {
+	proved := authority.Clone()
+	rotation := proved.Rotation
+	_, err := w.keys.issuer(proved.Generation(rotation.To))
+	if err == nil && bridged {
+		rotation.Bridge, err = w.bridge(proved)
+	}
+	rotation.Proved, rotation.Obstacle = err == nil, ""
+	if err != nil {
+		rotation.Obstacle = err.Error()
+	}
+	return proved
+}
+
 // bridge has the old CA sign the root of the new one. Whoever knows the old
 // root alone gets from there to the new leaves.
-func (w *signer) bridge(authority *record.Authority) (*record.Authority, error) {
-	rotation := authority.Rotation
-	from, to := authority.Generation(rotation.From), authority.Generation(rotation.To)
+func (w *signer) bridge(authority *record.Authority) ([][]byte, error) {
+	from, to := authority.Generation(authority.Rotation.From), authority.Generation(authority.Rotation.To)
 	issuer, err := w.keys.issuer(from)
 	if err != nil {
 		return nil, err
@@ -171,9 +183,7 @@ func (w *signer) bridge(authority *record.Authority) (*record.Authority, error) 
 	if err != nil {
 		return nil, err
 	}
-	bridged := authority.Clone()
-	bridged.Rotation.Bridge = slices.Concat([][]byte{cross.Raw}, from.Intermediates())
-	return bridged, nil
+	return slices.Concat([][]byte{cross.Raw}, from.Intermediates()), nil
 }
 
 // renewRoot gives the active generation a new certificate for its key.

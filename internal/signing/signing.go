@@ -144,7 +144,10 @@ func (w *signer) signLegacy(legacy *record.Legacy) error {
 			if err != nil {
 				return fmt.Errorf("cannot issue %s certificate %q for %s: %w", pair.Kind, pair.CommonName, unit.Unit, err)
 			}
-			if refused != nil {
+			if refused != nil && keeps(&pair) {
+				w.noteRefusal(unit.Unit, pair.CommonName, refused)
+				legacy.Problems = record.AddProblem(legacy.Problems, kept(unit.Unit, pair.CommonName, refused))
+			} else if refused != nil {
 				w.noteRefusal(unit.Unit, pair.CommonName, refused)
 				legacy.Problems = record.AddProblem(legacy.Problems, record.Problem{Requester: unit.Unit, Subject: pair.CommonName, Reason: refused.Error(), Code: int(tlscertificates.Other)})
 				continue
@@ -157,12 +160,25 @@ func (w *signer) signLegacy(legacy *record.Legacy) error {
 		return nil
 	}
 	refused, err := w.signLegacyPair(legacy.Shared)
-	if refused != nil {
+	if refused != nil && keeps(legacy.Shared) {
+		legacy.Problems = record.AddProblem(legacy.Problems, kept(legacy.Application, legacy.Shared.CommonName, refused))
+	} else if refused != nil {
 		w.noteRefusal(legacy.Application, legacy.Shared.CommonName, refused)
 		legacy.Problems = record.AddProblem(legacy.Problems, record.Problem{Requester: legacy.Application, Subject: legacy.Shared.CommonName, Reason: refused.Error(), Code: int(tlscertificates.Other)})
 		legacy.Shared = nil
 	}
 	return err
+}
+
+// keeps lets a pair stay that the new CA does not sign, if it has a
+// certificate: the old root stays trusted as long.
+func keeps(answer *record.Answer) bool {
+	answer.Order = nil
+	return len(answer.Certificate) > 0
+}
+
+func kept(requester, subject string, why error) record.Problem {
+	return record.Problem{Requester: requester, Subject: subject, Reason: "cannot be issued by the new CA: " + why.Error()}
 }
 
 // noteRefusal logs what only the signature showed to be wrong: the decision
@@ -183,17 +199,27 @@ func (w *signer) signLegacyPair(pair *record.Answer) (refused, failed error) {
 	return nil, err
 }
 
+// signPair signs a pair for the key that it has, where the order says so. A key
+// that is refused by now, as one of a CA that was taken over may be, is
+// replaced.
 func (w *signer) signPair(pair *record.Pair) error {
-	var key pki.PrivateKey
-	var err error
 	if pair.Order.KeepKey {
-		key, err = pki.ParsePrivateKeyDER(pair.Key)
-	} else {
-		key, err = pki.GenerateKey(pair.Order.KeyType)
+		key, err := pki.ParsePrivateKeyDER(pair.Key)
+		if err == nil {
+			err = w.signKey(pair, key, pair.Asked)
+		}
+		if !errors.Is(err, pki.ErrBadRequest) {
+			return err
+		}
 	}
+	key, err := pki.GenerateKey(pair.Order.KeyType)
 	if err != nil {
 		return err
 	}
+	return w.signKey(pair, key, false)
+}
+
+func (w *signer) signKey(pair *record.Pair, key pki.PrivateKey, asked bool) error {
 	certificate, err := w.issue(pair.Order.Template, key.Public())
 	if err != nil {
 		return err
@@ -202,6 +228,7 @@ func (w *signer) signPair(pair *record.Pair) error {
 		Issued:      record.NewIssued(w.authority.Active, certificate),
 		Certificate: certificate.Raw,
 		Key:         key.EncodeDER(),
+		Asked:       asked,
 	}
 	return nil
 }
@@ -218,6 +245,11 @@ func (w *signer) signRequests(promised decision.RelationAnswers, index *record.R
 		}
 		certificate, err := w.issue(answer.Order.Template, answer.Order.PublicKey)
 		switch {
+		case errors.Is(err, pki.ErrBadRequest) && answer.Certificate != "":
+			w.noteRefusal("a requirer", "a certificate signing request", err)
+			index.Problems = record.AddProblem(index.Problems, kept("a requirer", "a certificate signing request", err))
+			answer.Order = nil
+			signed.Certificates = append(signed.Certificates, answer)
 		case errors.Is(err, pki.ErrBadRequest):
 			r := policy.Refuse(tlscertificates.Other, "the certificate signing request is refused", err)
 			w.noteRefusal("a requirer", "a certificate signing request", err)
