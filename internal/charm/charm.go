@@ -48,6 +48,11 @@ func Run(ctx context.Context, client *juju.Client, event juju.Event, now time.Ti
 	if err != nil {
 		return err
 	}
+	if changes.File != nil {
+		if err := writeFile(changes); err != nil {
+			return err
+		}
+	}
 	if err := write(ctx, client, snapshot, changes); err != nil {
 		return &writeError{err}
 	}

@@ -27,11 +27,6 @@ func write(ctx context.Context, client *juju.Client, s decision.Snapshot, c sign
 	if err := writeSecrets(ctx, client, c); err != nil {
 		return err
 	}
-	if c.File != nil {
-		if err := writeFile(c); err != nil {
-			return err
-		}
-	}
 	if err := writePeer(ctx, client, s, c.Peer); err != nil {
 		return err
 	}
@@ -97,8 +92,7 @@ func writeFile(c signing.Changes) error {
 	if err != nil {
 		return fmt.Errorf("cannot write the backup: %w", err)
 	}
-	prefix, _, _ := strings.Cut(c.File.Name, "-20")
-	backups, err := store.Prune(c.File.Directory, prefix+"-", ".age", c.File.Keep)
+	backups, err := store.Prune(c.File.Directory, c.File.Name, c.File.Stem, c.File.Keep)
 	if err != nil {
 		return fmt.Errorf("cannot remove old backups: %w", err)
 	}

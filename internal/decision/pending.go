@@ -42,7 +42,7 @@ func pending(s Snapshot, r record.Record) string {
 		}
 	case record.Upstream:
 		switch {
-		case active.Origin() == record.Upstream:
+		case active.Origin() == record.Upstream && s.Upstream != nil:
 		case s.Upstream == nil:
 			return "ca-source is upstream: run juju integrate " + s.Event.Unit.Application() + ":" + UpstreamEndpoint
 		case !r.Sought(record.Upstream).Answered():

@@ -5,6 +5,7 @@ package decision
 import (
 	"crypto/x509"
 	"fmt"
+	"slices"
 	"time"
 
 	"tls-authority/internal/pki"
@@ -169,7 +170,9 @@ func (d *Decision) orphaned(s Snapshot) bool {
 	if s.Found == nil || len(s.Found.Certificate) > 0 {
 		return false
 	}
-	d.Doom(s.Found.ID)
+	if !slices.Contains(d.Destroy, s.Found.ID) {
+		d.Doom(s.Found.ID)
+	}
 	return true
 }
 

@@ -267,14 +267,15 @@ func (m *Model) startProgram(ctx context.Context, cancel func(), c *hookContext,
 		result.startError, result.missing = err, program == ""
 		return
 	}
-	cmd := exec.CommandContext(ctx, program)
-	cmd.Dir = c.unit.charmDirectory
-	cmd.Env = environ
-	cmd.Stdout, cmd.Stderr = stdout, stderr
-	cmd.WaitDelay = outputWait
 	c.setKill(cancel) // the end of the context is SIGKILL
-	err = cmd.Run()
-	state := cmd.ProcessState
+	state, err := runCommand(func() *exec.Cmd {
+		cmd := exec.CommandContext(ctx, program)
+		cmd.Dir = c.unit.charmDirectory
+		cmd.Env = environ
+		cmd.Stdout, cmd.Stderr = stdout, stderr
+		cmd.WaitDelay = outputWait
+		return cmd
+	})
 	if state == nil {
 		result.startError = err
 		return
@@ -289,6 +290,21 @@ func (m *Model) startProgram(ctx context.Context, cancel func(), c *hookContext,
 	run.CPU = state.UserTime() + state.SystemTime()
 	if usage, ok := state.SysUsage().(*syscall.Rusage); ok {
 		run.MaxRSS = usage.Maxrss * 1024 // Linux counts in KiB
+	}
+}
+
+// runCommand runs a command. A process that another goroutine starts holds, for
+// a moment, every file that is being written here; a program that was unpacked
+// in that moment cannot be executed until then (ETXTBSY).
+func runCommand(command func() *exec.Cmd) (*os.ProcessState, error) {
+	const tries, pause = 50, 20 * time.Millisecond
+	for try := 1; ; try++ {
+		cmd := command()
+		err := cmd.Run()
+		if !errors.Is(err, syscall.ETXTBSY) || try == tries {
+			return cmd.ProcessState, err
+		}
+		time.Sleep(pause)
 	}
 }
 

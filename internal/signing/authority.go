@@ -39,7 +39,11 @@ func (w *signer) carryOutAuthority(d decision.Decision, desired *record.Record, 
 		}
 	}
 	for _, generation := range d.Destroy {
-		changes.Removed = append(changes.Removed, record.SecretLabel(generation))
+		label := record.SecretLabel(generation)
+		made := slices.ContainsFunc(changes.Secrets, func(s juju.Secret) bool { return s.Label == label })
+		if !made { // else it is gone already, and the new one bears its label
+			changes.Removed = append(changes.Removed, label)
+		}
 	}
 	return nil
 }

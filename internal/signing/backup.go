@@ -25,7 +25,10 @@ import (
 type File struct {
 	Directory string
 	Name      string
-	Content   []byte
+	// Stem is how much of the name is common to its kind; the rest tells when
+	// it was made.
+	Stem    int
+	Content []byte
 	// Keep is how many files of its kind stay; 0 keeps all.
 	Keep int
 }
@@ -55,6 +58,7 @@ func (w *signer) backUp(changes *Changes, desired *record.Record, s decision.Sna
 	changes.File = &File{
 		Directory: reply.Backup.Directory,
 		Name:      content.Application + "-" + now.Format("20060102T150405Z") + ".age",
+		Stem:      len(content.Application) + 1,
 		Content:   sealed.Bytes(),
 		Keep:      reply.Backup.Keep,
 	}

@@ -45,30 +45,31 @@ func Write(directory, name string, content []byte) (path string, err error) {
 	return path, nil
 }
 
-// List returns the files of a directory whose names begin and end as given,
-// by name. A directory that is not there has none.
-func List(directory, prefix, suffix string) ([]string, error) {
+// list returns the regular files of a directory that are of the kind of the
+// named one: their names begin with its first stem bytes, are as long and end
+// alike. What lies between tells when they were made, so that their order is
+// that of time.
+func list(directory, name string, stem int) ([]string, error) {
 	entries, err := os.ReadDir(directory)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
-	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot list the directory: %w", err)
 	}
 	var names []string
 	for _, entry := range entries {
-		if name := entry.Name(); entry.Type().IsRegular() && strings.HasPrefix(name, prefix) && strings.HasSuffix(name, suffix) {
-			names = append(names, name)
+		other := entry.Name()
+		alike := len(other) == len(name) && strings.HasPrefix(other, name[:stem]) && filepath.Ext(other) == filepath.Ext(name)
+		if entry.Type().IsRegular() && alike {
+			names = append(names, other)
 		}
 	}
 	slices.Sort(names)
 	return names, nil
 }
 
-// Prune removes all but the last files that List gives and returns those that
-// are left.
-func Prune(directory, prefix, suffix string, keep int) ([]string, error) {
-	names, err := List(directory, prefix, suffix)
+// Prune removes the oldest files of the kind of the named one until keep are
+// left, and returns those. 0 keeps all.
+func Prune(directory, name string, stem, keep int) ([]string, error) {
+	names, err := list(directory, name, stem)
 	if err != nil || keep <= 0 || len(names) <= keep {
 		return names, err
 	}

@@ -47,26 +47,25 @@ func TestWrite(t *testing.T) {
 func TestPrune(t *testing.T) {
 	t.Parallel()
 	directory := t.TempDir()
-	for _, name := range []string{"app-3.age", "app-1.age", "app-2.age", "other-0.age", "app-0.txt"} {
+	for _, name := range []string{"app-3.age", "app-1.age", "app-2.age", "app-eu-1.age", "oth-0.age", "app-0.txt"} {
 		_, err := store.Write(directory, name, nil)
 		require.NoError(t, err)
 	}
 
-	left, err := store.Prune(directory, "app-", ".age", 0)
+	left, err := store.Prune(directory, "app-3.age", 4, 0)
 	require.NoError(t, err)
 	require.Equal(t, []string{"app-1.age", "app-2.age", "app-3.age"}, left, "0 keeps all")
 
-	left, err = store.Prune(directory, "app-", ".age", 2)
+	left, err = store.Prune(directory, "app-3.age", 4, 2)
 	require.NoError(t, err)
 	require.Equal(t, []string{"app-2.age", "app-3.age"}, left)
 
 	entries, err := os.ReadDir(directory)
 	require.NoError(t, err)
-	require.Len(t, entries, 4, "files of others stay")
+	require.Len(t, entries, 5, "files of others stay")
 
-	none, err := store.List(filepath.Join(directory, "absent"), "", "")
-	require.NoError(t, err)
-	require.Empty(t, none)
+	_, err = store.Prune(filepath.Join(directory, "absent"), "app-3.age", 4, 1)
+	require.ErrorContains(t, err, "cannot list the directory")
 }
 
 func TestOpen(t *testing.T) {
