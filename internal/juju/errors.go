@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -98,15 +99,18 @@ func (e *Error) beforeJuju() bool {
 		strings.HasPrefix(e.Message, "bad request: ")
 }
 
+// Patterns are compiled when an error is judged, not at the start of each hook.
 var (
 	// The quoted name stands right between the noun and the verdict. A looser
 	// pattern would take `secret backend "x" not found` or `secret revision
 	// "x" not found` for an unknown secret. `secret revision 1 for secret "x"
 	// not found` fits all the same: a revision is lost, the secret is there.
-	unknownSecret = regexp.MustCompile(`\b(?:secret|label)(?: "([^"]*)")? not found`)
+	unknownSecret = sync.OnceValue(func() *regexp.Regexp {
+		return regexp.MustCompile(`\b(?:secret|label)(?: "([^"]*)")? not found`)
+	})
 	// On Kubernetes the content of revision 2 is an object of this name. When
 	// that is missing Juju still knows the secret (secrets.URI.Name).
-	contentName = regexp.MustCompile(`^[0-9a-z]{20}-[0-9]+$`)
+	contentName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9a-z]{20}-[0-9]+$`) })
 )
 
 func (e *Error) unknownSecret() bool {
@@ -114,8 +118,8 @@ func (e *Error) unknownSecret() bool {
 		return false
 	}
 	verdict := e.Message[strings.LastIndex(e.Message, ": ")+1:]
-	match := unknownSecret.FindStringSubmatch(verdict)
-	return match != nil && !contentName.MatchString(match[1]) && !strings.Contains(verdict, "secret revision ")
+	match := unknownSecret().FindStringSubmatch(verdict)
+	return match != nil && !contentName().MatchString(match[1]) && !strings.Contains(verdict, "secret revision ")
 }
 
 // cut shortens text to at most limit bytes, the last of them an ellipsis.
