@@ -47,7 +47,8 @@ func (k *desk) restore() *decision.Reply {
 	if k.s.Restored == nil {
 		return fail("%s", k.s.RestoreProblem)
 	}
-	if serves := k.livingCA(); serves != "" && !flags[1] {
+	serves := k.livingCA()
+	if serves != "" && !flags[1] && !flags[0] {
 		return fail("this application has a CA that %s: say force=true to replace it, which breaks everybody who trusts it alone", serves)
 	}
 	restored := k.s.Restored
@@ -71,6 +72,9 @@ func (k *desk) restore() *decision.Reply {
 		results["left-out"] = record.Cut(strings.Join(restored.Left, "\n"), maxLeftOut)
 	}
 	if flags[0] {
+		if serves != "" {
+			results["message"] += "; it would need force=true: this application has a CA that " + serves
+		}
 		return &decision.Reply{Results: results}
 	}
 	k.adopt(*restored, live)

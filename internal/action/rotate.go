@@ -40,11 +40,11 @@ func (k *desk) rotateCA() *decision.Reply {
 		return fail("%v", err)
 	}
 	next.emergency = emergency
-	if next.breaks && !emergency && !flags[1] {
-		return fail("the CA of today cannot cross-sign the next one (%s): %s. They would refuse new certificates until they have been given the new root: say force=true to accept that", next.why, breakage(k.d.Record))
-	}
 	if flags[0] {
 		return k.plan(next)
+	}
+	if next.breaks && !emergency && !flags[1] {
+		return fail("the CA of today cannot cross-sign the next one (%s): %s. They would refuse new certificates until they have been given the new root: say force=true to accept that", next.why, breakage(k.d.Record))
 	}
 	return k.begin(next)
 }
@@ -174,8 +174,10 @@ func (k *desk) plan(next successor) *decision.Reply {
 		add("retiring: hold %s", hold)
 	default:
 		add("distributing: hand out the new root beside the old one; hold %s", hold)
-		add("issuing: issue every certificate anew, a relation at a time, with the cross-certificate; hold %s", hold)
-		if !next.breaks {
+		if next.breaks {
+			add("issuing: issue every certificate anew, a relation at a time; hold %s", hold)
+		} else {
+			add("issuing: issue every certificate anew, a relation at a time, with the cross-certificate; hold %s", hold)
 			add("flipping: make the new root the first, or the only one where one is told; hold %s", hold)
 		}
 		add("retiring: take the old root out of all trust; hold %s", hold)
@@ -191,7 +193,8 @@ func (k *desk) plan(next successor) *decision.Reply {
 	if n := len(k.d.Record.ByAction); n > 0 {
 		results["not-reissued"] = decision.Count(n, "certificate") + " issued by actions: replace them by hand before the old root is retired"
 	}
-	if next.breaks {
+	if next.breaks && !next.emergency {
+		results["message"] += "; it would need force=true: the CA of today cannot cross-sign the next one (" + next.why + ")"
 		results["breaks"] = breakage(k.d.Record)
 	}
 	if len(next.path) > 0 {
@@ -279,7 +282,7 @@ func (k *desk) abortRotation() *decision.Reply {
 		return fail("no rotation is under way")
 	}
 	ca := k.d.Record.CA.Clone()
-	if to := ca.Generation(ca.Rotation.To); ca.Rotation.Source == record.Upstream && to != nil && to.Key != 0 {
+	if ca.Rotation.FollowsUpstream(ca) {
 		return fail("the root above us changed: that cannot be taken back here")
 	}
 	ca.Rotation.Emergency = false

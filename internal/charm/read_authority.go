@@ -32,8 +32,10 @@ func readAuthority(ctx context.Context, ring *keyring, s decision.Snapshot) (dec
 	}
 	if s.Event.Kind == juju.Action && s.Event.Name == "restore" {
 		s.Restored, s.RestoreProblem = ring.readRestored(ctx, s)
-		if s.Free, err = freeGeneration(ctx, ring.client, s.Record().Next()); err != nil {
-			return decision.Snapshot{}, err
+		if s.Restored != nil {
+			if s.Free, err = freeGenerations(ctx, ring.client, s.Record().Next(), len(s.Restored.Record.CA.Generations)+1); err != nil {
+				return decision.Snapshot{}, err
+			}
 		}
 	}
 	if generation, sought := s.SoughtKey(); sought {
@@ -142,17 +144,19 @@ func readFound(ctx context.Context, client *juju.Client, generation int) (*recor
 	return nil, nil
 }
 
-// freeGeneration is the first generation, from the given one on, for which no
-// secret exists.
-func freeGeneration(ctx context.Context, client *juju.Client, generation int) (int, error) {
-	for ; ; generation++ {
+// freeGenerations is the first generation, from the given one on, that begins
+// as many for which no secret exists: a restore that died may have left some.
+func freeGenerations(ctx context.Context, client *juju.Client, from, count int) (int, error) {
+	free := from
+	for generation := from; generation < free+count; generation++ {
 		label := record.SecretLabel(generation)
 		_, err := client.SecretMetadata(ctx, label)
 		switch {
-		case errors.Is(err, juju.ErrNotFound):
-			return generation, nil
-		case err != nil:
+		case err == nil:
+			free = generation + 1
+		case !errors.Is(err, juju.ErrNotFound):
 			return 0, fmt.Errorf("cannot look for secret %q: %w", label, err)
 		}
 	}
+	return free, nil
 }

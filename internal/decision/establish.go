@@ -15,16 +15,16 @@ import (
 // databag knows none.
 func establish(s Snapshot, d *Decision) {
 	d.Status = juju.Status{Name: juju.Maintenance, Message: "recording the certificate authority"}
+	generation := d.Record.Next()
+	if request := d.Record.Request; request != nil && request.Source != s.Config.CASource {
+		d.Record.Request = nil
+		d.Doom(request.Generation)
+	}
 	if s.Found != nil && len(s.Found.Certificate) > 0 {
 		// Whatever the options say: a CA that exists is never passed over.
 		d.Record.CA = record.NewAuthority(*s.Found)
 		d.Log = append(d.Log, info("adopting the CA whose secret was left by an unfinished hook"))
 		return
-	}
-	generation := d.Record.Next()
-	if request := d.Record.Request; request != nil && request.Source != s.Config.CASource {
-		d.Record.Request = nil
-		d.Doom(request.Generation)
 	}
 	switch s.Config.CASource {
 	case record.Imported:

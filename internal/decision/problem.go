@@ -20,7 +20,7 @@ func newProblems(relation Relation, before, after []record.Problem) []LogLine {
 		}
 		verb := "refused"
 		if p.Code == 0 {
-			verb = "left out a part of"
+			verb = "did not serve in full"
 		}
 		lines = append(lines, warning("%s a request of %s in relation %s: %q: %s", verb, p.Requester, relation.ID, p.Subject, p.Reason))
 	}

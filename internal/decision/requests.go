@@ -98,6 +98,9 @@ func (desk *requestDesk) requests() *requestList {
 	for _, unit := range desk.relation.Units {
 		list.add(string(unit.Name), unit.Requests.CSR)
 		desk.problems(string(unit.Name), unit.Requests.Problems)
+		if unit.Requests.Legacy == nil {
+			desk.strangeProblems(string(unit.Name), unit.Requests.Problems)
+		}
 	}
 	return list
 }
@@ -112,6 +115,16 @@ func (desk *requestDesk) problems(requester string, problems []tlscertificates.P
 		desk.problem(requester, p.Key, p.Reason, tlscertificates.Other)
 		if p.CSR != "" {
 			desk.unread = append(desk.unread, tlscertificates.RequestError{CSR: p.CSR, Code: tlscertificates.Other, Message: p.Reason, Reason: p.Reason})
+		}
+	}
+}
+
+// strangeProblems notes what could not be read of a unit that shows no mark of
+// the legacy dialect, and so is not served there.
+func (desk *requestDesk) strangeProblems(requester string, problems []tlscertificates.Problem) {
+	for _, p := range problems {
+		if p.Key != tlscertificates.KeyCSRs {
+			desk.problem(requester, p.Key, p.Reason, tlscertificates.Other)
 		}
 	}
 }

@@ -56,8 +56,8 @@ type Snapshot struct {
 	// used because of RestoreProblem.
 	Restored       *Restored
 	RestoreProblem string
-	// Free is the first generation from the next one on for which no secret
-	// exists; it is looked up for a restore.
+	// Free is the first of enough generations for which no secret exists, for
+	// those that are restored.
 	Free int
 
 	// Sweep tells that the event looks at everything, not at one relation.

@@ -91,6 +91,8 @@ func Progress(s Snapshot, r record.Record) string {
 func preparation(r record.Record) string {
 	rotation := r.CA.Rotation
 	switch {
+	case rotation.Obstacle != "" && rotation.FollowsUpstream(r.CA):
+		return "; " + rotation.Obstacle + ": run advance-rotation force=true"
 	case rotation.Obstacle != "":
 		return "; " + rotation.Obstacle + ": run advance-rotation force=true or abort-rotation"
 	case r.CA.Generation(rotation.To) != nil:

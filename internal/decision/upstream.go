@@ -57,6 +57,13 @@ func followUpstream(s Snapshot, d *Decision) {
 		return
 	}
 	generation, err := upstreamAnswer(s, *request)
+	if errors.Is(err, errRevoked) && ca.Rotation == nil {
+		// Some CAs revoke what they issued when their options change, and wait
+		// for a new request.
+		d.Ask(NewRequest(s, request.Generation, record.Upstream, "the CA above revoked our certificate"))
+		d.Log = append(d.Log, warning("the CA above revoked our certificate: asking for another one"))
+		return
+	}
 	ca.Trouble = ""
 	if err != nil {
 		ca.Trouble = record.Cut(err.Error(), maxStatus)
@@ -99,6 +106,9 @@ func (d *Decision) renewFromUpstream(s Snapshot, g record.Generation) {
 	}
 }
 
+// errRevoked tells that the CA above takes its certificate back.
+var errRevoked = errors.New("upstream revoked our certificate")
+
 // errNoLater tells of a certificate that ends no later than ours. To take it
 // would leave leaves in service that outlive it, and two answers that take
 // turns would write without end.
@@ -130,6 +140,7 @@ func (d *Decision) TakeRenewed(s Snapshot, g record.Generation, others []*x509.C
 	g.ID, g.Key = d.Record.Next(), active.KeyID()
 	next := ca.Added(g)
 	next.Rotation = &record.Rotation{From: ca.Active, To: g.ID, Stage: record.Preparing, Since: s.Now, Source: g.Source, Bridge: bridge(after, before, others)}
+	next.Pending = ""
 	d.Record.CA = next
 	d.Log = append(d.Log, info("the root above us changed: rotating to it with our own key"))
 	return nil
@@ -193,7 +204,7 @@ func upstreamAnswer(s Snapshot, request record.Request) (*record.Generation, err
 	}
 	answer := s.Upstream.Answers[i]
 	if answer.Revoked {
-		return nil, fmt.Errorf("upstream revoked our certificate")
+		return nil, errRevoked
 	}
 	generation, _, err := AnsweredGeneration(s, request, answer.Certificate, strings.Join(append([]string{answer.CA}, answer.Chain...), "\n"))
 	return generation, err

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
-	"sync"
 	"unicode/utf8"
 )
 
@@ -99,18 +98,16 @@ func (e *Error) beforeJuju() bool {
 		strings.HasPrefix(e.Message, "bad request: ")
 }
 
-// Patterns are compiled when an error is judged, not at the start of each hook.
-var (
+// Patterns, compiled when an error is judged and not at the start of each hook.
+const (
 	// The quoted name stands right between the noun and the verdict. A looser
 	// pattern would take `secret backend "x" not found` or `secret revision
 	// "x" not found` for an unknown secret. `secret revision 1 for secret "x"
 	// not found` fits all the same: a revision is lost, the secret is there.
-	unknownSecret = sync.OnceValue(func() *regexp.Regexp {
-		return regexp.MustCompile(`\b(?:secret|label)(?: "([^"]*)")? not found`)
-	})
+	unknownSecret = `\b(?:secret|label)(?: "([^"]*)")? not found`
 	// On Kubernetes the content of revision 2 is an object of this name. When
 	// that is missing Juju still knows the secret (secrets.URI.Name).
-	contentName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9a-z]{20}-[0-9]+$`) })
+	contentName = `^[0-9a-z]{20}-[0-9]+$`
 )
 
 func (e *Error) unknownSecret() bool {
@@ -118,8 +115,8 @@ func (e *Error) unknownSecret() bool {
 		return false
 	}
 	verdict := e.Message[strings.LastIndex(e.Message, ": ")+1:]
-	match := unknownSecret().FindStringSubmatch(verdict)
-	return match != nil && !contentName().MatchString(match[1]) && !strings.Contains(verdict, "secret revision ")
+	match := regexp.MustCompile(unknownSecret).FindStringSubmatch(verdict)
+	return match != nil && !regexp.MustCompile(contentName).MatchString(match[1]) && !strings.Contains(verdict, "secret revision ")
 }
 
 // cut shortens text to at most limit bytes, the last of them an ellipsis.

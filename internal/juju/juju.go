@@ -21,7 +21,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 )
 
 // UnitName is Juju's name of a unit, for example "etcd/0".
@@ -80,15 +79,13 @@ func (id SecretID) uri() string {
 }
 
 // secretURI is compiled when a URI is read, not at the start of each hook.
-var secretURI = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`^(?:secret:(?:(?://)?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/)?)?([0-9a-z]{20})$`)
-})
+const secretURI = `^(?:secret:(?:(?://)?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/)?)?([0-9a-z]{20})$`
 
 // ParseSecretID reads every spelling: the bare id, secret:<id>,
 // secret:<model>/<id> and secret://<model>/<id> (core/secrets/secret.go). The
 // model is dropped: an id is unique beyond its model.
 func ParseSecretID(text string) (SecretID, error) {
-	match := secretURI().FindStringSubmatch(text)
+	match := regexp.MustCompile(secretURI).FindStringSubmatch(text)
 	if match == nil {
 		return "", fmt.Errorf("%.80q is not a secret id", text)
 	}

@@ -14,7 +14,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 )
 
 // SecretMetadata is what Juju tells of a secret to those who manage it.
@@ -44,7 +43,7 @@ func (s Secret) Format(f fmt.State, _ rune) {
 
 // secretKey is Juju's rule (core/secrets/createsecret.go), checked here because
 // a key becomes the name of a file.
-var secretKey = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z](-?[a-z0-9]){2,}$`) })
+const secretKey = `^[a-z](-?[a-z0-9]){2,}$`
 
 // ReadSecret returns the content of the secret with a label, in the revision
 // that the unit tracks: the latest at its first read. ErrNotFound when Juju
@@ -155,7 +154,7 @@ func (c *Client) makeFolder() (string, error) {
 func writeContent(folder string, content map[string][]byte) ([]string, error) {
 	var args []string
 	for _, key := range slices.Sorted(maps.Keys(content)) {
-		if !secretKey().MatchString(key) {
+		if !regexp.MustCompile(secretKey).MatchString(key) {
 			return nil, fmt.Errorf("%q is not a key for secret content", key)
 		}
 		path := filepath.Join(folder, key)

@@ -72,6 +72,13 @@ type Rotation struct {
 	Client *Pair `json:"client,omitempty"`
 }
 
+// FollowsUpstream tells that the CA above has another root: the key stays, and
+// the old state cannot be had back here.
+func (r *Rotation) FollowsUpstream(ca *Authority) bool {
+	to := ca.Generation(r.To)
+	return r.Source == Upstream && to != nil && to.Key != 0
+}
+
 // HasReached tells whether a relation was given the present stage.
 func (r *Rotation) HasReached(relation int) bool {
 	_, found := slices.BinarySearch(r.Reached, relation)

@@ -103,7 +103,7 @@ func (r *bagReader) listedRequests(kind Kind) (requests []LegacyRequest, isSign 
 	case '{':
 		requests = r.objectRequests(key, kind, text)
 	case '[':
-		r.report(key, "dialect A0 is not served")
+		r.report(key, "an array of requests is not served: an object by common name is wanted")
 	case 'n', 0:
 	default:
 		r.reportIncomplete(key, "is not a JSON object")
