@@ -462,7 +462,7 @@ func hostileBags() []hostileRow {
 	list := hostileRow{name: "legacy: a list of the first draft, from unit and application", bag: map[string]string{servers: `["x"]`}, also: "hostile"}
 	return []hostileRow{
 		legacyRefused("requests that are not JSON", servers, "{broken", "not JSON"),
-		legacyRefused("requests that are a list", servers, `[{"common_name": "x"}]`, "dialect A0"),
+		legacyRefused("requests that are a list", servers, `[{"common_name": "x"}]`, "an array of requests is not served"),
 		legacyRefused("requests that are text", clients, `"hello"`, "not a JSON object"),
 		legacyRefused("requests that are a number", servers, "7", "not a JSON object"),
 		legacyRefused("a request that is text", servers, `{"web.example.com": "x"}`, "not a JSON object"),
