@@ -18,7 +18,7 @@ import (
 
 // jujus are the seeds under which a life has the versions of Juju that commit
 // in different ways: before 4, secrets are stored before the databags.
-var jujus = map[string]uint64{"3.5.4": 0, "3.6.11": 1, "4.1": 2}
+var jujus = map[string]uint64{"3.5.4": 0, "4.1": 2}
 
 // caSecrets are the labels of the keys of CAs, sorted.
 func caSecrets(l *life.Life) []string {

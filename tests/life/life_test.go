@@ -45,7 +45,7 @@ func charmPath(t *testing.T) string {
 // Size of the sample that every run of the fast suite takes; tests/heavy plays
 // thousands.
 const (
-	lives = 8
+	lives = 6
 	steps = 15
 )
 
