@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"tls-authority/internal/decision"
+	"tls-authority/internal/pki"
 	"tls-authority/internal/policy"
 	"tls-authority/internal/record"
 )
@@ -106,7 +107,7 @@ func (k *desk) checkCertificates(add adder) {
 			what = "the certificate above, " + c.Subject.String() + ","
 		}
 		left := c.NotAfter.Sub(k.s.Now)
-		remedy := renewalRemedy(k.a.Outlook.Issuer.Origin(), i > 0)
+		remedy := renewalRemedy(k.a.Outlook.Issuer.Origin(), i > 0, pki.CheckRenewable(path[0]) == nil)
 		switch {
 		case left <= 0:
 			add(critical, remedy, "%s has expired", what)
@@ -127,9 +128,9 @@ func (k *desk) checkCertificates(add adder) {
 	}
 }
 
-func renewalRemedy(origin record.Source, above bool) string {
+func renewalRemedy(origin record.Source, above, renewable bool) string {
 	switch {
-	case origin == record.SelfSigned:
+	case origin == record.SelfSigned, renewable:
 		return "none if the leader unit runs: the root renews itself at two thirds of its life; see ca-validity"
 	case origin == record.Upstream:
 		return "see the application of the CA above: our request for a new certificate is on the relation"

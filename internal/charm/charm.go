@@ -38,7 +38,7 @@ func Run(ctx context.Context, client *juju.Client, event juju.Event, now time.Ti
 	if ignored(event) {
 		return nil
 	}
-	ring := &keyring{client: client}
+	ring := &keyring{client: client, application: event.Unit.Application()}
 	snapshot, err := read(ctx, ring, event, now)
 	if err != nil {
 		return err

@@ -21,9 +21,10 @@ import (
 // needs one, and keeps none longer than the hook; what a snapshot says of them
 // is public.
 type keyring struct {
-	client   *juju.Client
-	secret   juju.SecretID // ca-secret
-	restored map[int]pki.PrivateKey
+	client      *juju.Client
+	application string
+	secret      juju.SecretID // ca-secret
+	restored    map[int]pki.PrivateKey
 }
 
 func (k *keyring) keys(ctx context.Context) signing.Keys {
@@ -52,6 +53,11 @@ func (k *keyring) keys(ctx context.Context) signing.Keys {
 	}
 }
 
+// grant is what an operator does to let the charm read a secret.
+func (k *keyring) grant(id juju.SecretID) string {
+	return fmt.Sprintf("run juju grant-secret %s %s", id, k.application)
+}
+
 // lock reads what opens and seals backups.
 func (k *keyring) lock(ctx context.Context, secret string) (backup.Lock, error) {
 	id, err := juju.ParseSecretID(secret)
@@ -59,6 +65,9 @@ func (k *keyring) lock(ctx context.Context, secret string) (backup.Lock, error) 
 		return backup.Lock{}, err
 	}
 	content, err := k.client.ReadUserSecret(ctx, id)
+	if errors.Is(err, juju.ErrDenied) {
+		return backup.Lock{}, fmt.Errorf("cannot read the secret that locks the backup: %s", k.grant(id))
+	}
 	if err != nil {
 		return backup.Lock{}, fmt.Errorf("cannot read the secret that locks the backup: %w", err)
 	}
@@ -75,8 +84,7 @@ func (k *keyring) readCandidate(ctx context.Context, s decision.Snapshot) (*deci
 	k.secret = id
 	content, err := k.client.ReadUserSecret(ctx, k.secret)
 	if errors.Is(err, juju.ErrDenied) || errors.Is(err, juju.ErrNotFound) {
-		remedy := fmt.Sprintf("the secret cannot be read: run juju grant-secret %s %s", k.secret, s.Event.Unit.Application())
-		return &decision.Candidate{Faults: []string{remedy}}, nil
+		return &decision.Candidate{Faults: []string{"the secret cannot be read: " + k.grant(id)}}, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("cannot read ca-secret: %w", err)
