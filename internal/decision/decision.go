@@ -85,8 +85,10 @@ type Making struct {
 	// Stored tells that the key is in its secret already: left by a hook that
 	// died, or that of a CA whose certificate is to be renewed.
 	Stored bool
-	// Previous is the request that this one replaces.
+	// Previous is the request that this one replaces, Revoked that its
+	// certificate was taken back.
 	Previous string
+	Revoked  bool
 }
 
 // LogLine is one message for the model's log.

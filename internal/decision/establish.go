@@ -15,7 +15,7 @@ import (
 // databag knows none.
 func establish(s Snapshot, d *Decision) {
 	d.Status = juju.Status{Name: juju.Maintenance, Message: "recording the certificate authority"}
-	generation := d.Record.Next()
+	generation := s.Record().Next() // above those that are about to be destroyed
 	if request := d.Record.Request; request != nil && request.Source != s.Config.CASource {
 		d.Record.Request = nil
 		d.Doom(request.Generation)

@@ -211,16 +211,27 @@ func (desk *legacyDesk) pair(kind tlscertificates.Kind, before *record.Answer, p
 	case unchanged && !desk.wave.takes(before.Pair):
 		return &before.Pair, nil
 	case renewed:
-		return &record.Pair{Order: desk.order("renewal", template)}, nil
+		return replacing(before, desk.order("renewal", template)), nil
 	case current:
 		order := desk.order("names changed", template)
 		order.KeepKey = true
-		return &record.Pair{Key: before.Key, Asked: before.Asked, Order: order}, nil
+		return replacing(before, order), nil
 	}
 	if spare := takeSpare(desk.s, desk.a, desk.d, record.Spare{Kind: kind, CommonName: commonName, Names: names.Texts()}); spare != nil {
 		return spare, nil
 	}
 	return &record.Pair{Order: desk.order("new request", template)}, nil
+}
+
+// replacing is a pair with an order for another one in its place.
+func replacing(before *record.Answer, order *record.Order) *record.Pair {
+	pair := before.Pair
+	order.Replaced = &record.Replaced{CommonName: before.CommonName, Names: before.Names}
+	if pair.Order != nil {
+		order.Replaced = pair.Order.Replaced
+	}
+	pair.Order = order
+	return &pair
 }
 
 // template is what a request asks for, if the CA and the operator's options

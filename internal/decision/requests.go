@@ -194,8 +194,8 @@ func (desk *requestDesk) serve(w *wanted) {
 	}
 	promised := RequestAnswer{CertificateAnswer: tlscertificates.CertificateAnswer{CSR: w.CSR}, Order: order}
 	entering := record.Certificate{Request: record.Digest(w.CSR), Requesters: w.requesters, Name: name, CA: w.CA}
-	if stale {
-		// It stays if the new CA turns out not to sign this.
+	if stale || good {
+		// It stays if the CA turns out not to sign this.
 		promised.CertificateAnswer = answer
 		entering.Anchor, entering.Issued = entry.Anchor, entry.Issued
 	}

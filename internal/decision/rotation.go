@@ -115,7 +115,7 @@ func (d *Decision) proveOrEnter(s Snapshot, unbridgeable error) {
 	r := d.Record.CA.Rotation
 	needsBridge := !r.Emergency && !r.SameRoot && len(r.Bridge) == 0
 	switch {
-	case needsBridge && unbridgeable == nil:
+	case needsBridge && unbridgeable == nil && !(r.Forced && r.Obstacle != ""):
 		d.Prove, d.Bridge = true, true
 	case needsBridge && !r.Forced:
 		r.Obstacle = record.Cut("the CA of today cannot cross-sign the next one: "+unbridgeable.Error(), maxStatus)

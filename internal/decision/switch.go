@@ -53,6 +53,7 @@ func (desk *legacyDesk) switchPair(requester string, answer *record.Answer) {
 		if err == nil {
 			order := desk.order("the CA changed", template)
 			order.KeepKey = !answer.Asked // whom an operator asked to renew gets a new one
+			order.Replaced = &record.Replaced{CommonName: answer.CommonName, Names: answer.Names}
 			answer.Order = order
 			return
 		}

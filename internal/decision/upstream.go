@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"tls-authority/internal/juju"
 	"tls-authority/internal/pki"
@@ -29,6 +30,9 @@ func establishUpstream(s Snapshot, d *Decision) {
 	}
 	generation, err := upstreamAnswer(s, request)
 	switch {
+	case errors.Is(err, errRevoked) && mayAskAgain(s, request):
+		d.askAgain(s, request)
+		d.Status = juju.Status{Name: juju.Waiting, Message: "waiting for the CA above to sign our certificate"}
 	case err != nil:
 		d.Status = juju.Status{Name: juju.Blocked, Message: record.Cut(err.Error(), maxStatus)}
 	case generation == nil:
@@ -45,7 +49,7 @@ func establishUpstream(s Snapshot, d *Decision) {
 func followUpstream(s Snapshot, d *Decision) {
 	ca := d.Record.CA
 	if s.wantsUpstream() && d.Record.Sought(record.Upstream) == nil {
-		d.Ask(NewRequest(s, d.Record.Next(), record.Upstream, "the option ca-source asks for an upstream CA"))
+		d.Ask(NewRequest(s, s.Record().Next(), record.Upstream, "the option ca-source asks for an upstream CA"))
 		return
 	}
 	request := d.Record.Request
@@ -57,11 +61,8 @@ func followUpstream(s Snapshot, d *Decision) {
 		return
 	}
 	generation, err := upstreamAnswer(s, *request)
-	if errors.Is(err, errRevoked) && ca.Rotation == nil {
-		// Some CAs revoke what they issued when their options change, and wait
-		// for a new request.
-		d.Ask(NewRequest(s, request.Generation, record.Upstream, "the CA above revoked our certificate"))
-		d.Log = append(d.Log, warning("the CA above revoked our certificate: asking for another one"))
+	if errors.Is(err, errRevoked) && ca.Rotation == nil && mayAskAgain(s, *request) {
+		d.askAgain(s, *request)
 		return
 	}
 	ca.Trouble = ""
@@ -84,10 +85,31 @@ func Answered(request record.Request, g record.Generation) *record.Request {
 	return &request
 }
 
+// revokedPause is the least time between two requests because of a revocation:
+// a CA that takes back whatever it gives must not keep us asking.
+const revokedPause = time.Hour
+
+func mayAskAgain(s Snapshot, request record.Request) bool {
+	return s.Now.Sub(request.Made) >= revokedPause
+}
+
+// askAgain asks for another certificate in place of a revoked one. Some CAs
+// revoke what they issued when their options change, and wait for a new request.
+func (d *Decision) askAgain(s Snapshot, request record.Request) {
+	m := NewRequest(s, request.Generation, record.Upstream, "the CA above revoked our certificate")
+	m.Revoked = true
+	d.Ask(m)
+	d.Log = append(d.Log, warning("the CA above revoked our certificate: asking for another one"))
+}
+
 // Ask orders a request and the end of the key whose request it replaces.
 func (d *Decision) Ask(m *Making) {
 	d.Making = m
 	if r := d.Record.Request; r != nil && r.Generation != m.Generation && (d.Record.CA == nil || d.Record.CA.Generation(r.Generation) == nil) {
+		if d.Record.CA != nil {
+			d.Record.CA = d.Record.CA.Clone()
+			d.Record.CA.Last = max(d.Record.CA.Last, r.Generation, m.Generation)
+		}
 		d.Record.Request = nil
 		d.Doom(r.Generation)
 	}
@@ -130,14 +152,15 @@ func (d *Decision) TakeRenewed(s Snapshot, g record.Generation, others []*x509.C
 		return err
 	}
 	if pki.SameAuthority(before[len(before)-1], after[len(after)-1]) {
-		if !after[0].NotAfter.After(before[0].NotAfter) {
+		revoked := d.Record.Request != nil && d.Record.Request.Revoked
+		if !revoked && !after[0].NotAfter.After(before[0].NotAfter) {
 			return errNoLater
 		}
 		d.Record.CA = ca.Renewed(g.Certificate, g.Chain)
 		d.Log = append(d.Log, info("our CA certificate is renewed, now valid until %s", after[0].NotAfter.UTC().Format("2006-01-02")))
 		return nil
 	}
-	g.ID, g.Key = d.Record.Next(), active.KeyID()
+	g.ID, g.Key = max(d.Record.Next(), s.Record().Next()), active.KeyID()
 	next := ca.Added(g)
 	next.Rotation = &record.Rotation{From: ca.Active, To: g.ID, Stage: record.Preparing, Since: s.Now, Source: g.Source, Bridge: bridge(after, before, others)}
 	next.Pending = ""

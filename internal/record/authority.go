@@ -132,6 +132,9 @@ func (r Record) Next() int {
 	if r.Request != nil {
 		last = r.Request.Generation
 	}
+	for _, doomed := range r.Doomed {
+		last = max(last, doomed)
+	}
 	if r.CA != nil {
 		last = max(last, r.CA.Last)
 		for _, g := range r.CA.Generations {
@@ -188,6 +191,9 @@ type Request struct {
 	Source     Source    `json:"source"`
 	CSR        string    `json:"csr"`
 	Made       time.Time `json:"made"`
+	// Revoked tells that it is to replace a certificate that the CA above took
+	// back.
+	Revoked bool `json:"revoked,omitempty"`
 	// Certificate and Chain are the answer, once there is one that verifies:
 	// the generation that a rotation will go to.
 	Certificate []byte   `json:"certificate,omitempty"`

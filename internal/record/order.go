@@ -20,4 +20,13 @@ type Order struct {
 	PublicKey crypto.PublicKey
 	KeyType   pki.KeyType
 	KeepKey   bool
+	// Replaced is what a valid pair was issued for that the new one replaces:
+	// it stays if the CA turns out not to sign the order.
+	Replaced *Replaced
+}
+
+// Replaced is what a pair was issued for.
+type Replaced struct {
+	CommonName string
+	Names      []string
 }

@@ -41,7 +41,8 @@ func (w *signer) carryOutAuthority(d decision.Decision, desired *record.Record, 
 	for _, generation := range d.Destroy {
 		label := record.SecretLabel(generation)
 		made := slices.ContainsFunc(changes.Secrets, func(s juju.Secret) bool { return s.Label == label })
-		if !made { // else it is gone already, and the new one bears its label
+		used := d.Making != nil && d.Making.Generation == generation
+		if !made && !used { // else it is needed again, or gone and made anew
 			changes.Removed = append(changes.Removed, label)
 		}
 	}
@@ -95,7 +96,7 @@ func (w *signer) make(m decision.Making, desired *record.Record, changes *Change
 		if err != nil {
 			return err
 		}
-		desired.Request = &record.Request{Generation: m.Generation, Source: m.Source, CSR: csr, Made: w.now}
+		desired.Request = &record.Request{Generation: m.Generation, Source: m.Source, CSR: csr, Made: w.now, Revoked: m.Revoked}
 	}
 	if !m.Stored {
 		changes.Secrets = append(changes.Secrets, newSecret(g, key))

@@ -170,15 +170,20 @@ func (w *signer) signLegacy(legacy *record.Legacy) error {
 	return err
 }
 
-// keeps lets a pair stay that the new CA does not sign, if it has a
-// certificate: the old root stays trusted as long.
+// keeps lets a valid pair stay where the CA does not sign the one that was to
+// replace it; in a rotation the old root stays trusted as long.
 func keeps(answer *record.Answer) bool {
+	replaced := answer.Order.Replaced
 	answer.Order = nil
-	return len(answer.Certificate) > 0
+	if replaced == nil || len(answer.Certificate) == 0 {
+		return false
+	}
+	answer.CommonName, answer.Names = replaced.CommonName, replaced.Names
+	return true
 }
 
 func kept(requester, subject string, why error) record.Problem {
-	return record.Problem{Requester: requester, Subject: subject, Reason: "cannot be issued by the new CA: " + why.Error()}
+	return record.Problem{Requester: requester, Subject: subject, Reason: "cannot be issued anew by the CA: " + why.Error()}
 }
 
 // noteRefusal logs what only the signature showed to be wrong: the decision
