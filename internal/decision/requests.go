@@ -179,7 +179,7 @@ func (desk *requestDesk) serve(w *wanted) {
 	}
 	if stale && refusal != nil {
 		// The old root stays trusted as long as this answer is published.
-		desk.problem(w.requesters[0], name, "cannot be issued by the new CA: "+refusal.Reason, 0)
+		desk.problem(w.requesters[0], name, "cannot be issued anew by the CA: "+refusal.Reason, 0)
 		desk.keep(answer, entry)
 		return
 	}

@@ -59,7 +59,7 @@ func (desk *legacyDesk) switchPair(requester string, answer *record.Answer) {
 		}
 	}
 	// It stays in service, and the old root trusted, until it can be.
-	desk.problem(requester, answer.CommonName, "cannot be issued by the new CA: "+err.Error(), 0)
+	desk.problem(requester, answer.CommonName, "cannot be issued anew by the CA: "+err.Error(), 0)
 }
 
 // takeSpare finds a pair that came with a CA that was taken over and whose
