@@ -33,7 +33,7 @@ func readAuthority(ctx context.Context, ring *keyring, s decision.Snapshot) (dec
 	if s.Event.Kind == juju.Action && s.Event.Name == "restore" {
 		s.Restored, s.RestoreProblem = ring.readRestored(ctx, s)
 		if s.Restored != nil {
-			if s.Free, err = freeGenerations(ctx, ring.client, s.Record().Next(), len(s.Restored.Record.CA.Generations)+1); err != nil {
+			if s.Free, err = freeGenerations(ctx, ring.client, s.Record().Next(), len(s.Restored.Record.CA.Generations)+2); err != nil {
 				return decision.Snapshot{}, err
 			}
 		}
