@@ -102,22 +102,8 @@ func listCertificates(r record.Record) []listedCertificate {
 	for _, c := range r.ByAction {
 		add(nil, c.Requesters[0], "action", c.Name, c.Issued)
 	}
-	for _, number := range r.Relations() {
-		if legacy := r.Legacy[number]; legacy != nil {
-			for _, unit := range legacy.Units {
-				for _, pair := range unit.Pairs {
-					add(&number, unit.Unit, string(pair.Kind), pair.CommonName, pair.Issued)
-				}
-			}
-			if shared := legacy.Shared; shared != nil {
-				add(&number, legacy.Application, string(shared.Kind), shared.CommonName, shared.Issued)
-			}
-		}
-		if requests := r.CSR[number]; requests != nil {
-			for _, c := range requests.Certificates {
-				add(&number, c.Requesters[0], "csr", c.Name, c.Issued)
-			}
-		}
+	for c := range r.Served() {
+		add(&c.Relation, c.Requester, c.Kind, c.CommonName, c.Issued)
 	}
 	return list
 }

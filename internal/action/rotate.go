@@ -119,7 +119,7 @@ func (k *desk) judge(next *successor, active, to *record.Generation) error {
 	if next.path, err = decision.Path(to); err != nil {
 		return err
 	}
-	next.sameRoot = pki.SameAuthority(from[len(from)-1], next.path[len(next.path)-1])
+	next.sameRoot = decision.SameRoot(from, next.path)
 	if !next.sameRoot {
 		if err := decision.CheckBridge(from, next.path, k.s.Now); err != nil {
 			next.breaks, next.why = true, err.Error()

@@ -49,7 +49,12 @@ func parseCertificates(ders [][]byte) ([]*x509.Certificate, error) {
 
 // Path are the certificates of a generation, its own first, the root last.
 func Path(g *record.Generation) ([]*x509.Certificate, error) {
-	return parseCertificates(append([][]byte{g.Certificate}, g.Chain...))
+	return parseCertificates(g.Path())
+}
+
+// SameRoot tells whether two paths end in the same authority.
+func SameRoot(a, b []*x509.Certificate) bool {
+	return pki.SameAuthority(a[len(a)-1], b[len(b)-1])
 }
 
 // current tells whether a certificate may stay: this CA issued it and it has

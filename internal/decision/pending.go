@@ -74,7 +74,7 @@ func CandidateIs(c Candidate, g *record.Generation) bool {
 	if err != nil {
 		return false
 	}
-	return pki.SameAuthority(theirs[0], ours[0]) && pki.SameAuthority(theirs[len(theirs)-1], ours[len(ours)-1])
+	return pki.SameAuthority(theirs[0], ours[0]) && SameRoot(theirs, ours)
 }
 
 // renewFromCandidate takes a certificate of the active CA that ends later.

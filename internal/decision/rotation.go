@@ -100,7 +100,7 @@ func prepare(s Snapshot, d *Decision) {
 	if err == nil {
 		var toPath []*x509.Certificate
 		if toPath, err = Path(to); err == nil {
-			r.SameRoot = pki.SameAuthority(fromPath[len(fromPath)-1], toPath[len(toPath)-1])
+			r.SameRoot = SameRoot(fromPath, toPath)
 			d.proveOrEnter(s, CheckBridge(fromPath, toPath, s.Now))
 			return
 		}
@@ -244,27 +244,13 @@ func complete(s Snapshot, d *Decision) {
 // published: while there is one, it stays trusted.
 func stragglers(s Snapshot, r record.Record) []string {
 	rotation := r.CA.Rotation
-	var found []string
-	note := func(requester, name string, issued record.Issued) {
-		if issued.Generation == rotation.From && s.Now.Before(issued.NotAfter) && !rotation.Skipped {
-			found = append(found, fmt.Sprintf("%s of %s", name, requester))
-		}
+	if rotation.Skipped {
+		return nil
 	}
-	for _, number := range r.Relations() {
-		if legacy := r.Legacy[number]; legacy != nil {
-			for _, unit := range legacy.Units {
-				for _, pair := range unit.Pairs {
-					note(unit.Unit, pair.CommonName, pair.Issued)
-				}
-			}
-			if legacy.Shared != nil {
-				note(legacy.Application, legacy.Shared.CommonName, legacy.Shared.Issued)
-			}
-		}
-		if requests := r.CSR[number]; requests != nil {
-			for _, c := range requests.Certificates {
-				note(c.Requesters[0], c.Name, c.Issued)
-			}
+	var found []string
+	for c := range r.Served() {
+		if c.Generation == rotation.From && s.Now.Before(c.NotAfter) {
+			found = append(found, fmt.Sprintf("%s of %s", c.CommonName, c.Requester))
 		}
 	}
 	return found
@@ -287,8 +273,7 @@ func conclude(d *Decision) {
 		d.Record.Request = nil // nobody is left to be certified
 	}
 	if gone == r.To {
-		d.Record.CA = dropGeneration(ca, gone)
-		ca = d.Record.CA
+		ca.Generations = slices.DeleteFunc(ca.Generations, func(g record.Generation) bool { return g.ID == gone })
 	} else if g := ca.Generation(gone); g != nil {
 		g.Destroyed = true
 	}
@@ -296,15 +281,4 @@ func conclude(d *Decision) {
 	ca.Epoch++
 	d.Doom(key)
 	d.Log = append(d.Log, info("the rotation of the CA is over: generation %d signs, generation %d is over", ca.Active, gone))
-}
-
-func dropGeneration(ca *record.Authority, id int) *record.Authority {
-	kept := ca.Clone()
-	kept.Generations = nil
-	for _, g := range ca.Generations {
-		if g.ID != id {
-			kept.Generations = append(kept.Generations, g)
-		}
-	}
-	return kept
 }

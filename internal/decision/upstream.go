@@ -28,7 +28,7 @@ func establishUpstream(s Snapshot, d *Decision) {
 		d.Status = upstreamMissing(s)
 		return
 	}
-	generation, err := upstreamAnswer(s, request)
+	generation, _, err := upstreamAnswer(s, request)
 	switch {
 	case errors.Is(err, errRevoked) && mayAskAgain(s, request):
 		d.askAgain(s, request)
@@ -60,7 +60,7 @@ func followUpstream(s Snapshot, d *Decision) {
 	if s.Upstream == nil {
 		return
 	}
-	generation, err := upstreamAnswer(s, *request)
+	generation, above, err := upstreamAnswer(s, *request)
 	if errors.Is(err, errRevoked) && ca.Rotation == nil && mayAskAgain(s, *request) {
 		d.askAgain(s, *request)
 		return
@@ -76,7 +76,7 @@ func followUpstream(s Snapshot, d *Decision) {
 		d.Record.Request = Answered(*request, *generation)
 		return
 	}
-	d.renewFromUpstream(s, *generation)
+	d.renewFromUpstream(s, *generation, above)
 }
 
 // Answered is the request with its certificate.
@@ -116,13 +116,13 @@ func (d *Decision) Ask(m *Making) {
 }
 
 // renewFromUpstream takes another certificate for the key of the active CA.
-func (d *Decision) renewFromUpstream(s Snapshot, g record.Generation) {
+func (d *Decision) renewFromUpstream(s Snapshot, g record.Generation, above []*x509.Certificate) {
 	ca := d.Record.CA
 	active := ca.ActiveGeneration()
 	if ca.Rotation != nil || active.KeyID() != g.ID || sameChain(*active, g) {
 		return
 	}
-	err := d.TakeRenewed(s, g, upstreamCertificates(s))
+	err := d.TakeRenewed(s, g, above)
 	if err != nil && !errors.Is(err, errNoLater) {
 		ca.Trouble = record.Cut(err.Error(), maxStatus)
 	}
@@ -151,7 +151,7 @@ func (d *Decision) TakeRenewed(s Snapshot, g record.Generation, others []*x509.C
 	if err != nil {
 		return err
 	}
-	if pki.SameAuthority(before[len(before)-1], after[len(after)-1]) {
+	if SameRoot(before, after) {
 		revoked := d.Record.Request != nil && d.Record.Request.Revoked
 		if !revoked && !after[0].NotAfter.After(before[0].NotAfter) {
 			return errNoLater
@@ -186,51 +186,34 @@ func bridge(after, before, others []*x509.Certificate) [][]byte {
 	return bridge
 }
 
-// upstreamCertificates are all certificates that the CA above published for us.
-func upstreamCertificates(s Snapshot) []*x509.Certificate {
-	var all []*x509.Certificate
-	request := s.Record().Request
-	for _, answer := range s.Upstream.Answers {
-		if request == nil || strings.TrimSpace(answer.CSR) != request.CSR {
-			continue
-		}
-		for _, text := range append([]string{answer.CA}, answer.Chain...) {
-			if parsed, err := pki.ParseCertificatesPEM(text); err == nil {
-				all = append(all, parsed...)
-			}
-		}
-	}
-	return all
-}
-
 func sameChain(a, b record.Generation) bool {
 	return bytes.Equal(a.Certificate, b.Certificate) && slices.EqualFunc(a.Chain, b.Chain, bytes.Equal)
 }
 
 // upstreamAnswer is the certificate that the CA above gave us for a request;
 // nil when there is none yet. An answer that cannot serve is an error with
-// every reason: to adopt it would break whoever trusts us.
-func upstreamAnswer(s Snapshot, request record.Request) (*record.Generation, error) {
+// every reason: to adopt it would break whoever trusts us. All certificates that
+// came with it are returned too.
+func upstreamAnswer(s Snapshot, request record.Request) (*record.Generation, []*x509.Certificate, error) {
 	for _, refused := range s.Upstream.Errors {
 		if strings.TrimSpace(refused.CSR) == request.CSR {
-			return nil, fmt.Errorf("upstream refuses our request: %s", record.Shorten(refused.Message))
+			return nil, nil, fmt.Errorf("upstream refuses our request: %s", record.Shorten(refused.Message))
 		}
 	}
 	if s.Upstream.Problem != "" {
-		return nil, fmt.Errorf("cannot read the upstream databag: %s", s.Upstream.Problem)
+		return nil, nil, fmt.Errorf("cannot read the upstream databag: %s", s.Upstream.Problem)
 	}
 	i := slices.IndexFunc(s.Upstream.Answers, func(a tlscertificates.CertificateAnswer) bool {
 		return strings.TrimSpace(a.CSR) == request.CSR
 	})
 	if i < 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
 	answer := s.Upstream.Answers[i]
 	if answer.Revoked {
-		return nil, errRevoked
+		return nil, nil, errRevoked
 	}
-	generation, _, err := AnsweredGeneration(s, request, answer.Certificate, strings.Join(append([]string{answer.CA}, answer.Chain...), "\n"))
-	return generation, err
+	return AnsweredGeneration(s, request, answer.Certificate, strings.Join(append([]string{answer.CA}, answer.Chain...), "\n"))
 }
 
 // AnsweredGeneration checks the certificate that was given for a request, with

@@ -80,6 +80,11 @@ func (g *Generation) Root() []byte {
 	return g.Chain[len(g.Chain)-1]
 }
 
+// Path is the certificate with those above it.
+func (g *Generation) Path() [][]byte {
+	return append([][]byte{g.Certificate}, g.Chain...)
+}
+
 // IsRoot tells whether the generation signs with the root itself.
 func (g *Generation) IsRoot() bool { return len(g.Chain) == 0 }
 

@@ -3,7 +3,6 @@
 package record
 
 import (
-	"bytes"
 	"slices"
 	"strings"
 
@@ -128,6 +127,5 @@ func (o Outlook) LegacyChain() string { return strings.Join(o.Between(), "") }
 // Path are the certificates, DER, whose end is the end of what the issuer
 // signs: itself, those above it, and the bridge.
 func (o Outlook) Path() [][]byte {
-	path := append([][]byte{o.Issuer.Certificate}, o.Issuer.Chain...)
-	return slices.CompactFunc(slices.Concat(path, o.Bridge), bytes.Equal)
+	return slices.Concat(o.Issuer.Path(), o.Bridge)
 }

@@ -202,6 +202,59 @@ func (c Certificate) AnchorGeneration() int {
 	return c.Generation
 }
 
+// Served is one certificate that a relation has.
+type Served struct {
+	Relation   int
+	Requester  string
+	Kind       string // of the legacy dialect, or "csr"
+	CommonName string
+	Issued
+}
+
+// Served are the certificates of all relations, by relation. The global client
+// certificate and those that actions issued are nobody's.
+func (r Record) Served() iter.Seq[Served] {
+	return func(yield func(Served) bool) {
+		for _, number := range r.Relations() {
+			for _, one := range slices.Concat(r.Legacy[number].served(number), r.CSR[number].served(number)) {
+				if !yield(one) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (l *Legacy) served(number int) []Served {
+	if l == nil {
+		return nil
+	}
+	var served []Served
+	add := func(requester string, a Answer) {
+		served = append(served, Served{Relation: number, Requester: requester, Kind: string(a.Kind), CommonName: a.CommonName, Issued: a.Issued})
+	}
+	for _, unit := range l.Units {
+		for _, pair := range unit.Pairs {
+			add(unit.Unit, pair)
+		}
+	}
+	if l.Shared != nil {
+		add(l.Application, *l.Shared)
+	}
+	return served
+}
+
+func (r *Requests) served(number int) []Served {
+	if r == nil {
+		return nil
+	}
+	var served []Served
+	for _, c := range r.Certificates {
+		served = append(served, Served{Relation: number, Requester: c.Requesters[0], Kind: "csr", CommonName: c.Name, Issued: c.Issued})
+	}
+	return served
+}
+
 // Pairs are the pairs in service: the global client's and those of the legacy
 // dialect.
 func (r Record) Pairs() iter.Seq[*Pair] {
