@@ -284,47 +284,6 @@ func (o outsider) identifier(t *testing.T) pkix.Extension {
 	return pkix.Extension{Id: asn1.ObjectIdentifier{2, 5, 29, 35}, Value: value}
 }
 
-// opensslConfig has the settings of Easy-RSA that show in a certificate.
-const opensslConfig = `
-[ca]
-default_ca = ours
-[ours]
-dir = pki
-certs = pki
-new_certs_dir = pki/certs_by_serial
-database = pki/index.txt
-serial = pki/serial
-certificate = pki/ca.crt
-private_key = pki/private/ca.key
-default_days = 825
-default_md = sha256
-unique_subject = no
-copy_extensions = copy
-policy = any
-[any]
-commonName = supplied
-[req]
-distinguished_name = none
-[none]
-[authority]
-subjectKeyIdentifier = hash
-authorityKeyIdentifier = keyid:always,issuer:always
-basicConstraints = CA:true
-keyUsage = cRLSign, keyCertSign
-[server]
-basicConstraints = CA:FALSE
-subjectKeyIdentifier = hash
-authorityKeyIdentifier = keyid,issuer:always
-extendedKeyUsage = clientAuth, serverAuth
-keyUsage = digitalSignature, keyEncipherment
-[client]
-basicConstraints = CA:FALSE
-subjectKeyIdentifier = hash
-authorityKeyIdentifier = keyid,issuer:always
-extendedKeyUsage = clientAuth
-keyUsage = digitalSignature
-`
-
 // newOpenSSL makes the folder with the commands that Easy-RSA runs.
 func newOpenSSL(t *testing.T) easyRSA {
 	t.Helper()
@@ -338,7 +297,9 @@ func newOpenSSL(t *testing.T) easyRSA {
 	for _, name := range []string{"private", "issued", "reqs", "certs_by_serial"} {
 		require.NoError(t, os.MkdirAll(filepath.Join(folder, "pki", name), 0o700))
 	}
-	for name, content := range map[string]string{"config": opensslConfig, "pki/index.txt": "", "pki/serial": "7f00000000000000000000000000aa01\n"} {
+	config, err := os.ReadFile(filepath.Join(root, "internal", "easyrsa", "testdata", "openssl.cnf"))
+	require.NoError(t, err)
+	for name, content := range map[string]string{"config": string(config), "pki/index.txt": "", "pki/serial": "7f00000000000000000000000000aa01\n"} {
 		require.NoError(t, os.WriteFile(filepath.Join(folder, name), []byte(content), 0o600))
 	}
 	run("req", "-config", "config", "-x509", "-new", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=10.0.0.1", "-days", "3650",

@@ -16,47 +16,6 @@ import (
 	"tls-authority/internal/pki"
 )
 
-// config has the settings of Easy-RSA that show in a certificate.
-const config = `
-[ca]
-default_ca = ours
-[ours]
-dir = pki
-certs = pki
-new_certs_dir = pki/certs_by_serial
-database = pki/index.txt
-serial = pki/serial
-certificate = pki/ca.crt
-private_key = pki/private/ca.key
-default_days = 825
-default_md = sha256
-unique_subject = no
-copy_extensions = copy
-policy = any
-[any]
-commonName = supplied
-[req]
-distinguished_name = none
-[none]
-[authority]
-subjectKeyIdentifier = hash
-authorityKeyIdentifier = keyid:always,issuer:always
-basicConstraints = CA:true
-keyUsage = cRLSign, keyCertSign
-[server]
-basicConstraints = CA:FALSE
-subjectKeyIdentifier = hash
-authorityKeyIdentifier = keyid,issuer:always
-extendedKeyUsage = clientAuth, serverAuth
-keyUsage = digitalSignature, keyEncipherment
-[client]
-basicConstraints = CA:FALSE
-subjectKeyIdentifier = hash
-authorityKeyIdentifier = keyid,issuer:always
-extendedKeyUsage = clientAuth
-keyUsage = digitalSignature
-`
-
 // openssl makes a pki folder with the commands that Easy-RSA runs.
 type openssl struct {
 	t         *testing.T
@@ -97,7 +56,9 @@ func newOpenSSL(t *testing.T) openssl {
 		t.Skip("SKIPPED: openssl is not installed: nothing shows that what Easy-RSA makes can be read")
 	}
 	o := openssl{t: t, directory: t.TempDir()}
-	o.write("config", config)
+	config, err := os.ReadFile(filepath.Join("testdata", "openssl.cnf"))
+	require.NoError(t, err)
+	o.write("config", string(config))
 	o.write("pki/index.txt", "")
 	o.write("pki/serial", "7f00000000000000000000000000aa01\n")
 	for _, folder := range []string{"private", "issued", "reqs", "certs_by_serial"} {
