@@ -7,7 +7,6 @@ package action
 
 import (
 	"crypto/sha256"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -117,24 +116,11 @@ func (k *desk) getCACertificate() *decision.Reply {
 	return &decision.Reply{Results: results}
 }
 
-// parameter reads one parameter of an action; an absent one is the zero value.
-func parameter[T any](s decision.Snapshot, name string) (T, error) {
-	var value T
-	raw, given := s.Parameters[name]
-	if !given || string(raw) == "null" {
-		return value, nil
-	}
-	if err := json.Unmarshal(raw, &value); err != nil {
-		return value, fmt.Errorf("the parameter %s has another type than actions.yaml says", name)
-	}
-	return value, nil
-}
-
-// parameters reads several text parameters, in order.
-func parameters(s decision.Snapshot, names ...string) ([]string, error) {
-	values := make([]string, len(names))
+// parameters reads several parameters of one type, in order.
+func parameters[T any](s decision.Snapshot, names ...string) ([]T, error) {
+	values := make([]T, len(names))
 	for i, name := range names {
-		value, err := parameter[string](s, name)
+		value, err := decision.Parameter[T](s, name)
 		if err != nil {
 			return nil, err
 		}

@@ -18,11 +18,11 @@ import (
 
 // backup orders a backup file.
 func (k *desk) backup() *decision.Reply {
-	texts, err := parameters(k.s, "secret", "directory")
+	texts, err := parameters[string](k.s, "secret", "directory")
 	if err != nil {
 		return fail("%v", err)
 	}
-	keep, err := parameter[float64](k.s, "keep")
+	keep, err := decision.Parameter[float64](k.s, "keep")
 	switch {
 	case err != nil:
 		return fail("%v", err)
@@ -40,7 +40,7 @@ func (k *desk) backup() *decision.Reply {
 // restore puts the CA of a file into service, under new numbers: those of a CA
 // that was here are never given again.
 func (k *desk) restore() *decision.Reply {
-	flags, err := booleans(k.s, "dry-run", "force")
+	flags, err := parameters[bool](k.s, "dry-run", "force")
 	if err != nil {
 		return fail("%v", err)
 	}

@@ -16,11 +16,11 @@ import (
 // this unit, which renews them, those of the legacy dialect in waves.
 func (k *desk) renewCertificates() *decision.Reply {
 	s, d := k.s, &k.d
-	texts, err := parameters(s, "application", "unit")
+	texts, err := parameters[string](s, "application", "unit")
 	if err != nil {
 		return fail("%v", err)
 	}
-	all, err := parameter[bool](s, "all")
+	all, err := decision.Parameter[bool](s, "all")
 	switch {
 	case err != nil:
 		return fail("%v", err)
@@ -92,7 +92,7 @@ const maxByAction = 1000
 // issueCertificate orders a key and a certificate for an operator.
 func (k *desk) issueCertificate() *decision.Reply {
 	s, a := k.s, k.a
-	texts, err := parameters(s, "common-name", "sans", "usage")
+	texts, err := parameters[string](s, "common-name", "sans", "usage")
 	if err != nil {
 		return fail("%v", err)
 	}
@@ -123,7 +123,7 @@ func (k *desk) issueCertificate() *decision.Reply {
 // refused all the same.
 func (k *desk) signCSR() *decision.Reply {
 	s, a := k.s, k.a
-	csr, err := parameter[string](s, "csr")
+	csr, err := decision.Parameter[string](s, "csr")
 	if err != nil {
 		return fail("%v", err)
 	}

@@ -150,7 +150,7 @@ func (k *desk) checkRotation(add adder) {
 		add(advice, "carry it out, or take the option back", "pending: %s", ca.Pending)
 	}
 	if k.s.Config.CASource == record.Upstream && k.s.Upstream == nil && k.s.Event.Name == "health-check" && len(k.s.ConfigProblems) == 0 {
-		add(critical, "run juju integrate "+k.s.Event.Unit.Application()+":"+decision.UpstreamEndpoint+" with the application of the CA above", "ca-source is upstream, but there is no relation")
+		add(critical, k.s.UpstreamRemedy(), "ca-source is upstream, but there is no relation")
 	}
 	r := ca.Rotation
 	if r == nil {

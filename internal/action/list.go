@@ -34,11 +34,11 @@ type listedCertificate struct {
 }
 
 func listReply(s decision.Snapshot, r record.Record) *decision.Reply {
-	texts, err := parameters(s, "application", "unit", "expiring-within")
+	texts, err := parameters[string](s, "application", "unit", "expiring-within")
 	if err != nil {
 		return fail("%v", err)
 	}
-	page, err := parameter[float64](s, "page")
+	page, err := decision.Parameter[float64](s, "page")
 	if err != nil {
 		return fail("%v", err)
 	}

@@ -14,7 +14,7 @@ import (
 // that waits is told again; the key stays unless a new one is asked for, so
 // that a renewal touches no leaf.
 func (k *desk) getCSR() *decision.Reply {
-	newKey, err := parameter[bool](k.s, "new-key")
+	newKey, err := decision.Parameter[bool](k.s, "new-key")
 	if err != nil {
 		return fail("%v", err)
 	}
@@ -52,11 +52,11 @@ func csrReply(csr, message string) *decision.Reply {
 // first one makes the CA; one for the key that signs renews it; any other
 // waits for rotate-ca.
 func (k *desk) uploadCertificate() *decision.Reply {
-	texts, err := parameters(k.s, "certificate", "chain")
+	texts, err := parameters[string](k.s, "certificate", "chain")
 	if err != nil {
 		return fail("%v", err)
 	}
-	dryRun, err := parameter[bool](k.s, "dry-run")
+	dryRun, err := decision.Parameter[bool](k.s, "dry-run")
 	if err != nil {
 		return fail("%v", err)
 	}

@@ -4,6 +4,7 @@ package action
 
 import (
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -18,11 +19,11 @@ import (
 
 // rotateCA begins the way to another CA, or tells what it would be.
 func (k *desk) rotateCA() *decision.Reply {
-	mode, err := parameter[string](k.s, "mode")
+	mode, err := decision.Parameter[string](k.s, "mode")
 	if err != nil {
 		return fail("%v", err)
 	}
-	flags, err := booleans(k.s, "dry-run", "force")
+	flags, err := parameters[bool](k.s, "dry-run", "force")
 	if err != nil {
 		return fail("%v", err)
 	}
@@ -75,16 +76,16 @@ func (k *desk) nextAuthority() (successor, error) {
 		c := k.s.Candidate
 		switch {
 		case c == nil:
-			return next, fmt.Errorf("ca-secret was not read")
+			return next, errors.New("ca-secret was not read")
 		case len(c.Faults) > 0:
-			return next, fmt.Errorf("ca-secret: %s", strings.Join(c.Faults, "; "))
+			return next, errors.New(c.Fault())
 		case decision.CandidateIs(*c, active):
 			return next, fmt.Errorf("ca-secret holds the CA that signs already: put another into it with juju update-secret")
 		}
 		to = &record.Generation{Certificate: c.Certificate, Chain: c.Chain}
 	case record.Upstream:
 		if k.s.Upstream == nil {
-			return next, fmt.Errorf("there is no relation upstream: run juju integrate %s:%s with the application of the CA above", k.s.Event.Unit.Application(), decision.UpstreamEndpoint)
+			return next, fmt.Errorf("there is no relation upstream: %s", k.s.UpstreamRemedy())
 		}
 		if sought == nil && active.Origin() == record.Upstream {
 			next.sameRoot = true // as long as the CA above keeps its own
@@ -250,7 +251,7 @@ func (k *desk) rotationStatus() *decision.Reply {
 // advanceRotation ends the hold of the present stage. With force it also gives
 // up what the stage waits for.
 func (k *desk) advanceRotation() *decision.Reply {
-	force, err := parameter[bool](k.s, "force")
+	force, err := decision.Parameter[bool](k.s, "force")
 	if err != nil {
 		return fail("%v", err)
 	}
@@ -296,17 +297,4 @@ func (k *desk) abortRotation() *decision.Reply {
 	}
 	k.d.Record.CA = ca
 	return &decision.Reply{Results: map[string]string{"message": fmt.Sprintf("the rotation is taken back: generation %d goes on", ca.Active)}}
-}
-
-// booleans reads several flags, in order.
-func booleans(s decision.Snapshot, names ...string) ([]bool, error) {
-	values := make([]bool, len(names))
-	for i, name := range names {
-		value, err := parameter[bool](s, name)
-		if err != nil {
-			return nil, err
-		}
-		values[i] = value
-	}
-	return values, nil
 }

@@ -4,7 +4,6 @@ package charm
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -96,11 +95,13 @@ func (k *keyring) readCandidate(ctx context.Context, s decision.Snapshot) (*deci
 // readRestored reads the file that a restore action names. What is wrong with
 // it is the answer of the action.
 func (k *keyring) readRestored(ctx context.Context, s decision.Snapshot) (*decision.Restored, string) {
-	var path, secret string
-	for name, into := range map[string]*string{"file": &path, "secret": &secret} {
-		if raw, given := s.Parameters[name]; given && json.Unmarshal(raw, into) != nil {
-			return nil, fmt.Sprintf("the parameter %s has another type than actions.yaml says", name)
-		}
+	path, err := decision.Parameter[string](s, "file")
+	if err != nil {
+		return nil, err.Error()
+	}
+	secret, err := decision.Parameter[string](s, "secret")
+	if err != nil {
+		return nil, err.Error()
 	}
 	file, err := store.Open(path)
 	if err != nil {

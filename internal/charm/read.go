@@ -21,7 +21,7 @@ import (
 // failure ends the hook.
 func read(ctx context.Context, ring *keyring, event juju.Event, now time.Time) (decision.Snapshot, error) {
 	client := ring.client
-	s := decision.Snapshot{Now: now.UTC().Truncate(time.Second), Event: event}
+	s := decision.Snapshot{Now: now.UTC().Truncate(time.Second), Event: event, Sweep: scope(event)(juju.RelationID{})}
 	var err error
 	if s.Leader, err = client.IsLeader(ctx); err != nil {
 		return decision.Snapshot{}, fmt.Errorf("cannot read leadership: %w", err)
@@ -129,7 +129,6 @@ func readRelations(ctx context.Context, client *juju.Client, s decision.Snapshot
 		return decision.Snapshot{}, fmt.Errorf("cannot list relations: %w", err)
 	}
 	wanted := scope(s.Event)
-	s.Sweep = wanted(juju.RelationID{})
 	for _, id := range ids {
 		s.Live = append(s.Live, id.Number)
 		if !wanted(id) {

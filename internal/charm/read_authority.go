@@ -56,10 +56,7 @@ func looksAtAuthority(s decision.Snapshot) bool {
 		}
 		return false
 	}
-	if s.Peer.Record.CA == nil {
-		return true
-	}
-	return scope(s.Event)(juju.RelationID{})
+	return s.Sweep || s.Peer.Record.CA == nil
 }
 
 // readUpstream reads the relation to the CA above. Every unit shows it our

@@ -30,21 +30,8 @@ func write(ctx context.Context, client *juju.Client, s decision.Snapshot, c sign
 	if err := writePeer(ctx, client, s, c.Peer); err != nil {
 		return err
 	}
-	for _, relation := range c.Relations {
-		if err := writeRelation(ctx, client, relation); err != nil {
-			return fmt.Errorf("cannot write relation %s: %w", relation.Relation.ID, err)
-		}
-	}
-	for _, transfer := range c.Transfers {
-		if err := writeTransfer(ctx, client, transfer); err != nil {
-			return fmt.Errorf("cannot write relation %s: %w", transfer.Transfer.ID, err)
-		}
-	}
-	if s.Upstream != nil && s.Event.Kind != juju.Action {
-		changes := tlscertificates.Diff(s.Upstream.OwnUnitBag, c.Upstream, func(key string) bool { return key == tlscertificates.KeyCSRs })
-		if err := client.WriteUnitBag(ctx, s.Upstream.ID, changes); err != nil {
-			return fmt.Errorf("cannot write relation %s: %w", s.Upstream.ID, err)
-		}
+	if err := writeRelations(ctx, client, s, c); err != nil {
+		return err
 	}
 	if err := writeReply(ctx, client, c.Reply); err != nil {
 		return fmt.Errorf("cannot answer the action: %w", err)
@@ -61,6 +48,28 @@ func write(ctx context.Context, client *juju.Client, s decision.Snapshot, c sign
 		return fmt.Errorf("cannot set status: %w", err)
 	}
 	return nil
+}
+
+// writeRelations writes our databags in the relations that were looked at.
+func writeRelations(ctx context.Context, client *juju.Client, s decision.Snapshot, c signing.Changes) error {
+	for _, r := range c.Relations {
+		application := bag{r.Relation.OwnApplicationBag, r.Application, signing.OwnsAnswerKey}
+		unit := bag{r.Relation.OwnUnitBag, r.Unit, tlscertificates.IsLegacyAnswerKey}
+		if err := writeBags(ctx, client, r.Relation.ID, application, unit); err != nil {
+			return err
+		}
+	}
+	for _, t := range c.Transfers {
+		application := bag{t.Transfer.OwnApplicationBag, t.Application, tlscertificates.IsTransferKeyV1}
+		unit := bag{t.Transfer.OwnUnitBag, t.Unit, tlscertificates.IsTransferKeyV0}
+		if err := writeBags(ctx, client, t.Transfer.ID, application, unit); err != nil {
+			return err
+		}
+	}
+	if s.Upstream == nil || s.Event.Kind == juju.Action {
+		return nil
+	}
+	return writeBags(ctx, client, s.Upstream.ID, bag{}, bag{s.Upstream.OwnUnitBag, c.Upstream, ownsRequests})
 }
 
 // writeSecrets makes and removes secrets. One that is gone already was removed
@@ -116,28 +125,32 @@ func writePeer(ctx context.Context, client *juju.Client, s decision.Snapshot, de
 	return nil
 }
 
-func writeRelation(ctx context.Context, client *juju.Client, c signing.RelationChanges) error {
-	id := c.Relation.ID
-	if c.Application != nil {
-		changes := tlscertificates.Diff(c.Relation.OwnApplicationBag, c.Application, signing.OwnsAnswerKey)
-		if err := client.WriteApplicationBag(ctx, id, changes); err != nil {
-			return err
-		}
-	}
-	changes := tlscertificates.Diff(c.Relation.OwnUnitBag, c.Unit, tlscertificates.IsLegacyAnswerKey)
-	return client.WriteUnitBag(ctx, id, changes)
+// bag is one databag of ours in a relation, as it is and as it shall be.
+type bag struct {
+	before, after map[string]string
+	owns          func(key string) bool
 }
 
-func writeTransfer(ctx context.Context, client *juju.Client, c signing.TransferChanges) error {
-	if c.Application != nil {
-		changes := tlscertificates.Diff(c.Transfer.OwnApplicationBag, c.Application, tlscertificates.IsTransferKeyV1)
-		if err := client.WriteApplicationBag(ctx, c.Transfer.ID, changes); err != nil {
-			return err
+func (b bag) changes() map[string]string {
+	return tlscertificates.Diff(b.before, b.after, b.owns)
+}
+
+// writeBags writes our databags in one relation. An application databag that is
+// to be nil is not ours to write: only the leader may.
+func writeBags(ctx context.Context, client *juju.Client, id juju.RelationID, application, unit bag) error {
+	if application.after != nil {
+		if err := client.WriteApplicationBag(ctx, id, application.changes()); err != nil {
+			return fmt.Errorf("cannot write relation %s: %w", id, err)
 		}
 	}
-	changes := tlscertificates.Diff(c.Transfer.OwnUnitBag, c.Unit, tlscertificates.IsTransferKeyV0)
-	return client.WriteUnitBag(ctx, c.Transfer.ID, changes)
+	if err := client.WriteUnitBag(ctx, id, unit.changes()); err != nil {
+		return fmt.Errorf("cannot write relation %s: %w", id, err)
+	}
+	return nil
 }
+
+// ownsRequests tells the key of our databag in the relation to the CA above.
+func ownsRequests(key string) bool { return key == tlscertificates.KeyCSRs }
 
 func writeReply(ctx context.Context, client *juju.Client, reply *decision.Reply) error {
 	if reply == nil {

@@ -3,8 +3,6 @@
 package decision
 
 import (
-	"strings"
-
 	"tls-authority/internal/juju"
 	"tls-authority/internal/pki"
 	"tls-authority/internal/policy"
@@ -97,7 +95,7 @@ func candidateStatus(s Snapshot) (juju.Status, bool) {
 	case s.Candidate == nil:
 		return juju.Status{Name: juju.Waiting, Message: "waiting to read ca-secret"}, false
 	case len(s.Candidate.Faults) > 0:
-		return juju.Status{Name: juju.Blocked, Message: record.Cut("ca-secret: "+strings.Join(s.Candidate.Faults, "; "), maxStatus)}, false
+		return juju.Status{Name: juju.Blocked, Message: record.Cut(s.Candidate.Fault(), maxStatus)}, false
 	}
 	return juju.Status{}, true
 }

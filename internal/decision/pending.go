@@ -3,8 +3,6 @@
 package decision
 
 import (
-	"strings"
-
 	"tls-authority/internal/pki"
 	"tls-authority/internal/record"
 )
@@ -36,7 +34,7 @@ func pending(s Snapshot, r record.Record) string {
 		case s.Candidate == nil:
 			return r.CA.Pending
 		case len(s.Candidate.Faults) > 0:
-			return "ca-secret: " + strings.Join(s.Candidate.Faults, "; ")
+			return s.Candidate.Fault()
 		case !CandidateIs(*s.Candidate, active):
 			return "ca-secret holds another CA: run rotate-ca"
 		}

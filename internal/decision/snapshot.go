@@ -4,7 +4,9 @@ package decision
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"tls-authority/internal/juju"
@@ -92,6 +94,9 @@ type Restored struct {
 	Left []string
 }
 
+// Fault tells all faults in one line.
+func (c Candidate) Fault() string { return "ca-secret: " + strings.Join(c.Faults, "; ") }
+
 // UpstreamRelation is what the CA above ours published for us. It is read on
 // the leader; our databag is every unit's own.
 type UpstreamRelation struct {
@@ -144,6 +149,24 @@ type Relation struct {
 type RemoteUnit struct {
 	Name     juju.UnitName
 	Requests tlscertificates.UnitRequests
+}
+
+// UpstreamRemedy is what an operator does where the CA above is missing.
+func (s Snapshot) UpstreamRemedy() string {
+	return "run juju integrate " + s.Event.Unit.Application() + ":" + UpstreamEndpoint + " with the application of the CA above"
+}
+
+// Parameter reads one parameter of an action; an absent one is the zero value.
+func Parameter[T any](s Snapshot, name string) (T, error) {
+	var value T
+	raw, given := s.Parameters[name]
+	if !given || string(raw) == "null" {
+		return value, nil
+	}
+	if err := json.Unmarshal(raw, &value); err != nil {
+		return value, fmt.Errorf("the parameter %s has another type than actions.yaml says", name)
+	}
+	return value, nil
 }
 
 // Record is the peer databag's content; empty before there is a peer relation.

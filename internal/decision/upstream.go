@@ -18,7 +18,7 @@ import (
 )
 
 func upstreamMissing(s Snapshot) juju.Status {
-	return juju.Status{Name: juju.Blocked, Message: "ca-source is upstream: run juju integrate " + s.Event.Unit.Application() + ":" + UpstreamEndpoint + " with the application of the CA above"}
+	return juju.Status{Name: juju.Blocked, Message: "ca-source is upstream: " + s.UpstreamRemedy()}
 }
 
 // establishUpstream adopts the first certificate from the CA above.
@@ -241,7 +241,7 @@ func AnsweredGeneration(s Snapshot, request record.Request, certificateText, oth
 	if faults := pki.AuthorityFaults(chain, csr.PublicKey, s.Now); len(faults) > 0 {
 		return nil, nil, fmt.Errorf("the certificate of our CA cannot be used: %s", strings.Join(faults, "; "))
 	}
-	return &record.Generation{ID: request.Generation, Source: request.Source, Certificate: chain[0].Raw, Chain: raws(chain[1:])}, above, nil
+	return &record.Generation{ID: request.Generation, Source: request.Source, Certificate: chain[0].Raw, Chain: pki.EncodeCertificatesDER(chain[1:])}, above, nil
 }
 
 // chainOf builds the path of an answer. What the CA above calls `ca` comes
@@ -253,14 +253,6 @@ func chainOf(leaf *x509.Certificate, above []*x509.Certificate) ([]*x509.Certifi
 		}
 	}
 	return pki.BuildChain(leaf, above, nil)
-}
-
-func raws(certificates []*x509.Certificate) [][]byte {
-	var ders [][]byte
-	for _, c := range certificates {
-		ders = append(ders, c.Raw)
-	}
-	return ders
 }
 
 // UpstreamBag is what every unit of ours shows the CA above.

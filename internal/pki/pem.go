@@ -145,6 +145,16 @@ func parseBlock(text string) (*x509.Certificate, error) {
 	return x509.ParseCertificate(block.Bytes)
 }
 
+// EncodeCertificatesDER returns the certificates as they were signed; nil for
+// none.
+func EncodeCertificatesDER(certificates []*x509.Certificate) [][]byte {
+	var ders [][]byte
+	for _, c := range certificates {
+		ders = append(ders, c.Raw)
+	}
+	return ders
+}
+
 // ParseCertificateDER reads one certificate of at most 128 KiB. It checks no
 // signature and no validity.
 func ParseCertificateDER(der []byte) (*x509.Certificate, error) {

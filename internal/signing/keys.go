@@ -65,9 +65,7 @@ func ParseGeneration(id int, content map[string]string) (record.Generation, erro
 		return record.Generation{}, fmt.Errorf("cannot read its chain: %w", err)
 	}
 	g.Source = record.Imported
-	for _, c := range chain {
-		g.Chain = append(g.Chain, c.Raw)
-	}
+	g.Chain = pki.EncodeCertificatesDER(chain)
 	return g, nil
 }
 
@@ -125,9 +123,6 @@ func ParseCandidate(content map[string]string, now time.Time) decision.Candidate
 		return c
 	}
 	c.Faults = pki.AuthorityFaults(chain, key.Public(), now)
-	c.Certificate = chain[0].Raw
-	for _, above := range chain[1:] {
-		c.Chain = append(c.Chain, above.Raw)
-	}
+	c.Certificate, c.Chain = chain[0].Raw, pki.EncodeCertificatesDER(chain[1:])
 	return c
 }
