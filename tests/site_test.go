@@ -51,6 +51,7 @@ func newModel(t *testing.T, o jujusim.Options, units int) *site {
 		require.NoError(t, err, program)
 		o.ToolBinary = program
 	}
+	o.Cache = filepath.Join(scratch, "unpacked")
 	model, err := jujusim.New(o)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, model.Close()) })

@@ -119,7 +119,7 @@ func (m *Model) Refresh(application, charmPath string) error {
 		for _, name := range old.Values() {
 			_ = os.Remove(filepath.Join(u.charmDirectory, name)) // folders stay when they hold the charm's own files
 		}
-		err = archive.ExpandTo(u.charmDirectory)
+		err = m.expand(archive, u.charmDirectory)
 		if err != nil {
 			return fmt.Errorf("cannot expand the charm of unit %q: %w", u.name, err)
 		}
@@ -239,7 +239,7 @@ func (m *Model) install(u *unit) error {
 			return fmt.Errorf("cannot add unit %q: %w", u.name, err)
 		}
 	}
-	err := u.application.charm.ExpandTo(u.charmDirectory)
+	err := m.expand(u.application.charm, u.charmDirectory)
 	if err != nil {
 		return fmt.Errorf("cannot expand the charm of unit %q: %w", u.name, err)
 	}

@@ -51,6 +51,10 @@ type Options struct {
 	// by Close. Empty means a new folder with a short name, because the path
 	// of a unix socket may have 107 bytes.
 	Directory string
+	// Cache is a folder where charms stay unpacked, for many models that deploy
+	// the same one. Their units share its files by hard links, so that the
+	// charm must not write to them. Empty means that each unit unpacks its own.
+	Cache string
 	// ToolBinary is a program that calls Shim first. Empty means this one. A
 	// program with the race detector takes a second to end unless the charm
 	// sets GORACE=atexit_sleep_ms=0.

@@ -34,7 +34,7 @@ func (m *Model) ReplacePod(unit string) error {
 	if err != nil {
 		return fmt.Errorf("cannot replace the pod of unit %q: %w", unit, err)
 	}
-	err = u.application.charm.ExpandTo(u.charmDirectory)
+	err = m.expand(u.application.charm, u.charmDirectory)
 	if err != nil {
 		return fmt.Errorf("cannot expand the charm of unit %q: %w", unit, err)
 	}

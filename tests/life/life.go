@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -51,6 +52,7 @@ func New(charmPath string, seed uint64) (*Life, error) {
 	model, err := jujusim.New(jujusim.Options{
 		Version: versions[seed%uint64(len(versions))],
 		Seed:    seed + 1,
+		Cache:   filepath.Join(filepath.Dir(charmPath), "unpacked"),
 		Now:     func() time.Time { return l.Now },
 		Program: func(ctx context.Context, environ []string, _ string, _, stderr io.Writer) int {
 			return charm.Dispatch(ctx, environ, l.Now, stderr)
