@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/rpc"
 	"path/filepath"
 )
 
@@ -65,11 +64,11 @@ func probeAgent(ctx context.Context, variables map[string]string, dir string) (*
 	if err != nil {
 		return nil, err
 	}
-	agent := &rpcRunner{connection: connection, client: rpc.NewClient(connection), call: Request{
+	agent := newRPCRunner(connection, Request{
 		ContextId: variables["JUJU_CONTEXT_ID"],
 		Dir:       dir,
 		Token:     variables["JUJU_AGENT_TOKEN"],
-	}}
+	})
 	_, err = agent.Run(ctx, Command{Name: "is-leader", Args: []string{"--format", "json"}})
 	if _, failed := errors.AsType[*Error](err); err != nil && !failed {
 		agent.Close()
