@@ -208,6 +208,9 @@ func (t Template) prepare(issuer *x509.Certificate, public crypto.PublicKey) (*x
 			{Id: asn1.ObjectIdentifier{2, 5, 29, 17}, Critical: isEmptyName(subject), Value: value},
 		}
 	}
+	if t.Profile == Responder {
+		template.ExtraExtensions = []pkix.Extension{noCheck()}
+	}
 	return template, nil
 }
 

@@ -38,6 +38,10 @@ const (
 	// lets it sign leaves and no further authority; it has no usages, because
 	// verifiers would hold its leaves to them, and no alternative names.
 	SubCA
+	// Responder answers for the authority by OCSP (RFC 6960 section 4.2.2.2):
+	// with a key of P-256, without alternative names, and for so few days that
+	// nobody needs to ask whether it is itself revoked.
+	Responder
 )
 
 func (p Profile) String() string {
@@ -52,6 +56,8 @@ func (p Profile) String() string {
 		return "leaf"
 	case SubCA:
 		return "subordinate CA"
+	case Responder:
+		return "responder"
 	}
 	return fmt.Sprintf("profile(%d)", int(p))
 }
@@ -61,7 +67,7 @@ func (p Profile) String() string {
 type Template struct {
 	Profile  Profile
 	Subject  Subject
-	Names    Names // none in a Root or SubCA
+	Names    Names // none in a Root, SubCA or Responder
 	Usage    Usage // of a Leaf only; the other profiles have theirs
 	Validity Validity
 	// Constraints are for a SubCA only. Nil and empty ones are none.
@@ -88,6 +94,8 @@ func (t Template) usages() []x509.ExtKeyUsage {
 	switch t.Profile {
 	case Root, SubCA:
 		return nil
+	case Responder:
+		return []x509.ExtKeyUsage{x509.ExtKeyUsageOCSPSigning}
 	case Server:
 		usage = ServerAuth | ClientAuth
 	case Client:
@@ -125,12 +133,14 @@ func (t Template) check() (subject []byte, err error) {
 		return nil, err
 	}
 	switch {
-	case t.Profile < Root || t.Profile > SubCA:
+	case t.Profile < Root || t.Profile > Responder:
 		return nil, refusal("unknown " + t.Profile.String())
 	case t.Profile == Leaf && (t.Usage == 0 || t.Usage > ServerAuth|ClientAuth):
 		return nil, refusal("usage is neither server nor client")
-	case t.isAuthority() && (t.Names.Len() > 0 || namesNobody(subject)):
+	case (t.isAuthority() || t.Profile == Responder) && (t.Names.Len() > 0 || namesNobody(subject)):
 		return nil, refusal("a " + t.Profile.String() + " has a subject and no alternative names")
+	case t.Profile == Responder && t.Validity.NotAfter.Sub(t.Validity.NotBefore) >= maxResponderValidity:
+		return nil, errors.New("a responder is valid for 7 days at most")
 	case t.Profile != SubCA && !t.Constraints.isEmpty():
 		return nil, errors.New("name constraints are not for a " + t.Profile.String())
 	}
@@ -153,8 +163,13 @@ func (t Template) check() (subject []byte, err error) {
 // verifiers accept fewer kinds of an authority than of a leaf.
 func (t Template) checkKey(public crypto.PublicKey) error {
 	err := checkSubjectKey(public)
-	if err != nil || !t.isAuthority() {
+	switch {
+	case err != nil:
 		return err
+	case t.Profile == Responder && !isP256(public):
+		return refusal("a responder's key must be on P-256")
+	case !t.isAuthority():
+		return nil
 	}
 	_, err = signatureAlgorithm(public)
 	if err != nil {

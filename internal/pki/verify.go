@@ -21,6 +21,7 @@ const (
 	oidNameConstraints  = "2.5.29.30"
 	oidAuthorityKeyID   = "2.5.29.35"
 	oidExtKeyUsage      = "2.5.29.37"
+	oidNoCheck          = "1.3.6.1.5.5.7.48.1.5" // RFC 6960 section 4.2.2.2.1
 
 	oidServerAuth = "1.3.6.1.5.5.7.3.1"
 	oidClientAuth = "1.3.6.1.5.5.7.3.2"
@@ -104,6 +105,9 @@ func checkExtensions(cert, issuer *x509.Certificate, t Template) error {
 	if !t.Constraints.isEmpty() {
 		want = append(want, extension{oidNameConstraints, true})
 	}
+	if t.Profile == Responder {
+		want = append(want, extension{oidNoCheck, false})
+	}
 
 	var got []extension
 	for _, e := range cert.Extensions {
@@ -131,7 +135,7 @@ func (t Template) extensionValues(issuer *x509.Certificate) (map[string][]byte, 
 	if err != nil {
 		return nil, err
 	}
-	values := map[string][]byte{oidSubjectAltName: names, oidAuthorityKeyID: authority}
+	values := map[string][]byte{oidSubjectAltName: names, oidAuthorityKeyID: authority, oidNoCheck: asn1.NullBytes}
 	if !t.Constraints.isEmpty() {
 		values[oidNameConstraints], err = t.Constraints.encode()
 	}

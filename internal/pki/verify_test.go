@@ -224,7 +224,7 @@ func TestProfileString(t *testing.T) {
 	t.Parallel()
 	for profile, want := range map[pki.Profile]string{
 		pki.Root: "root", pki.Server: "server", pki.Client: "client", pki.Leaf: "leaf",
-		pki.SubCA: "subordinate CA", 0: "profile(0)", 9: "profile(9)",
+		pki.SubCA: "subordinate CA", pki.Responder: "responder", 0: "profile(0)", 9: "profile(9)",
 	} {
 		require.Equal(t, want, profile.String())
 	}
