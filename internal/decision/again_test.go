@@ -76,6 +76,26 @@ func TestRevocationsFromAboveDoNotKeepUsAsking(t *testing.T) {
 	require.LessOrEqual(t, writes, 1)
 }
 
+// TestARevocationIsReplacedOnce has a CA above that takes one certificate back
+// and later shows one that ends sooner than its replacement.
+func TestARevocationIsReplacedOnce(t *testing.T) {
+	t.Parallel()
+	w, above := upstreamWorld(t, -1)
+	w.s.Upstream.Answers[0].Revoked = true
+	w.s.Now = w.s.Now.Add(day)
+	w.settle()
+	w.answerUpstream(above, upstreamLife-day, -1)
+	w.rest()
+	path, err := decision.Path(w.s.Record().CA.ActiveGeneration())
+	require.NoError(t, err)
+	require.Equal(t, noon.Add(upstreamLife-day), path[0].NotAfter, "the replacement may end sooner")
+
+	before := w.published()
+	w.answerUpstream(above, upstreamLife-2*day, -1)
+	w.rest()
+	require.Equal(t, before, w.published(), "what comes after it may not")
+}
+
 // constrained is a world whose CA may name hosts below good.example alone.
 func constrained(t *testing.T) (*world, foreignCA) {
 	t.Helper()

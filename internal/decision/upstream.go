@@ -81,7 +81,7 @@ func followUpstream(s Snapshot, d *Decision) {
 
 // Answered is the request with its certificate.
 func Answered(request record.Request, g record.Generation) *record.Request {
-	request.Certificate, request.Chain = g.Certificate, g.Chain
+	request.Certificate, request.Chain, request.Revoked = g.Certificate, g.Chain, false
 	return &request
 }
 
@@ -152,11 +152,17 @@ func (d *Decision) TakeRenewed(s Snapshot, g record.Generation, others []*x509.C
 		return err
 	}
 	if SameRoot(before, after) {
-		revoked := d.Record.Request != nil && d.Record.Request.Revoked
-		if !revoked && !after[0].NotAfter.After(before[0].NotAfter) {
+		request := d.Record.Request
+		replaces := request != nil && request.Revoked && request.Generation == active.KeyID()
+		if !replaces && !after[0].NotAfter.After(before[0].NotAfter) {
 			return errNoLater
 		}
 		d.Record.CA = ca.Renewed(g.Certificate, g.Chain)
+		if replaces {
+			taken := *request
+			taken.Revoked = false // it replaces one certificate, not every one
+			d.Record.Request = &taken
+		}
 		d.Log = append(d.Log, info("our CA certificate is renewed, now valid until %s", after[0].NotAfter.UTC().Format("2006-01-02")))
 		return nil
 	}
