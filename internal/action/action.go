@@ -8,6 +8,7 @@ package action
 import (
 	"crypto/sha256"
 	"fmt"
+	"reflect"
 	"time"
 
 	"tls-authority/internal/decision"
@@ -30,6 +31,9 @@ func Answer(s decision.Snapshot) decision.Decision {
 	if k.d.Reply.Failure != "" {
 		return decision.Decision{Record: s.Record(), Status: s.Status, Reply: k.d.Reply}
 	}
+	if changes()[s.Event.Name].followed && !reflect.DeepEqual(k.d.Record, s.Record()) {
+		k.d.Record.Agenda.Everything = true
+	}
 	return k.d
 }
 
@@ -38,20 +42,23 @@ type change struct {
 	run func(*desk) *decision.Reply
 	// early tells that it is of use before there is a CA.
 	early bool
+	// followed tells that what it changed in the record is carried out by the
+	// hook that the change wakes.
+	followed bool
 }
 
 func changes() map[string]change {
 	return map[string]change{
-		"renew-certificates":    {run: (*desk).renewCertificates},
+		"renew-certificates":    {run: (*desk).renewCertificates, followed: true},
 		"issue-certificate":     {run: (*desk).issueCertificate},
 		"sign-csr":              {run: (*desk).signCSR},
-		"rotate-ca":             {run: (*desk).rotateCA},
-		"advance-rotation":      {run: (*desk).advanceRotation},
-		"abort-rotation":        {run: (*desk).abortRotation},
-		"get-csr":               {run: (*desk).getCSR, early: true},
-		"upload-ca-certificate": {run: (*desk).uploadCertificate, early: true},
+		"rotate-ca":             {run: (*desk).rotateCA, followed: true},
+		"advance-rotation":      {run: (*desk).advanceRotation, followed: true},
+		"abort-rotation":        {run: (*desk).abortRotation, followed: true},
+		"get-csr":               {run: (*desk).getCSR, early: true, followed: true},
+		"upload-ca-certificate": {run: (*desk).uploadCertificate, early: true, followed: true},
 		"backup":                {run: (*desk).backup},
-		"restore":               {run: (*desk).restore, early: true},
+		"restore":               {run: (*desk).restore, early: true, followed: true},
 	}
 }
 

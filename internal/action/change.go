@@ -62,7 +62,7 @@ func askLegacy(l *record.Legacy, application, unit string, marked *int) *record.
 			u.Pairs[j].Asked = true
 			*marked++
 		}
-		if u.Shares && l.Shared != nil && !asked.Shared.Asked {
+		if u.Share != nil && l.Shared != nil && !asked.Shared.Asked {
 			shared := *l.Shared
 			shared.Asked = true
 			asked.Shared = &shared

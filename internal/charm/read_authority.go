@@ -46,8 +46,8 @@ func readAuthority(ctx context.Context, ring *keyring, s decision.Snapshot) (dec
 	return s, nil
 }
 
-// looksAtAuthority tells the events in which the CA itself is looked at: those
-// that look at everything, and the actions that are about it.
+// looksAtAuthority tells the events in which it is looked at where the CA comes
+// from; some actions are about it.
 func looksAtAuthority(s decision.Snapshot) bool {
 	if s.Event.Kind == juju.Action {
 		switch s.Event.Name {
@@ -56,7 +56,7 @@ func looksAtAuthority(s decision.Snapshot) bool {
 		}
 		return false
 	}
-	return s.Sweep || s.Peer.Record.CA == nil
+	return s.ReviewsAuthority()
 }
 
 // readUpstream reads the relation to the CA above. Every unit shows it our

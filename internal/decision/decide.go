@@ -3,6 +3,7 @@
 package decision
 
 import (
+	"maps"
 	"slices"
 
 	"tls-authority/internal/juju"
@@ -14,6 +15,7 @@ import (
 // first rule that applies wins. Actions are package action's.
 func Make(s Snapshot) Decision {
 	d := Decision{Record: s.Record()}
+	d.Record.Agenda = d.Record.Agenda.Clone()
 	switch {
 	case s.Peer == nil:
 		// Without the peer databag no CA could be recorded, and the next
@@ -30,9 +32,11 @@ func Make(s Snapshot) Decision {
 	case d.Record.CA == nil:
 		d.destroy()
 		establish(s, &d)
+		d.plan(s)
 	default:
 		d.destroy()
 		serve(s, &d)
+		d.plan(s)
 	}
 	return d
 }
@@ -62,8 +66,10 @@ func serve(s Snapshot, d *Decision) {
 	d.Record = d.Record.Clone()
 	d.Record.CA = d.Record.CA.Clone()
 	d.Answers = map[int]RelationAnswers{}
-	for _, reason := range s.Unread {
-		d.Log = append(d.Log, warning("cannot read %s", reason))
+	d.keys = keysPerHook
+	d.measureRoom(s)
+	for _, number := range slices.Sorted(maps.Keys(s.Unread)) {
+		d.Log = append(d.Log, warning("cannot read relation %d: %s", number, s.Unread[number]))
 	}
 	forget(s, d)
 	followUpstream(s, d)
@@ -97,6 +103,9 @@ func serve(s Snapshot, d *Decision) {
 
 // forget drops the records of relations that Juju lists no more.
 func forget(s Snapshot, d *Decision) {
+	if !s.Listed {
+		return
+	}
 	for _, number := range d.Record.Relations() {
 		if slices.Contains(s.Live, number) {
 			continue
@@ -116,6 +125,9 @@ func serveClient(s Snapshot, a Authority, d *Decision) {
 		return
 	}
 	client := d.Record.Client
+	if client != nil && !s.Sweep && d.Record.CA.Rotation == nil {
+		return // every relation shows it: a sweep renews it
+	}
 	current := client != nil && a.current(s.Now, client.Issued)
 	if current && !newWave(s, 1).due(*client) {
 		return

@@ -46,6 +46,10 @@ type Decision struct {
 
 	// turned tells that a relation was given the stage of a rotation.
 	turned bool
+	// peerRoom is what is left in the peer databag, in bytes.
+	peerRoom int
+	// keys is how many more keys of requirers this hook makes.
+	keys int
 }
 
 // Reply is the answer to an action: results, or why there are none. Keys of
@@ -105,8 +109,8 @@ type RelationAnswers struct {
 }
 
 // RequestAnswer is the answer to one CSR: the one that is published already,
-// or one to be signed.
+// or one to be signed, with what is published until then.
 type RequestAnswer struct {
-	tlscertificates.CertificateAnswer
+	tlscertificates.Published
 	Order *record.Order
 }

@@ -63,6 +63,7 @@ func newWorld(t *testing.T) *world {
 		Now:    noon,
 		Leader: true,
 		Sweep:  true,
+		Listed: true,
 		Status: juju.Status{Name: juju.Active, Message: "as it was"},
 		Event:  juju.Event{Kind: juju.UpdateStatus, Name: "update-status", Unit: "tls-authority/0", Model: "k8s"},
 		Config: config,

@@ -23,6 +23,11 @@ type legacyDesk struct {
 	before   *record.Legacy
 	after    *record.Legacy
 	wave     *wave
+	room     *room
+	// unmet are the units whose databags are not read.
+	unmet map[string]bool
+	// short tells that a request waits for its key.
+	short bool
 }
 
 // serveLegacy records what a relation gets in the legacy dialect: a pair for
@@ -34,6 +39,12 @@ func serveLegacy(s Snapshot, a Authority, relation Relation, d *Decision) {
 		desk.before = &record.Legacy{}
 	}
 	desk.after = &record.Legacy{Application: relation.Application}
+	desk.unmet = map[string]bool{}
+	for _, unit := range relation.Unmet {
+		desk.unmet[unit] = true
+	}
+	desk.room = d.newLegacyRoom(desk.before)
+	desk.retainProblems()
 	desk.switchCA()
 	desk.wave = newWave(s, desk.before.Count())
 	for _, unit := range speakers(relation) {
@@ -42,6 +53,7 @@ func serveLegacy(s Snapshot, a Authority, relation Relation, d *Decision) {
 	desk.retainUnmet()
 	desk.nameUnits()
 	desk.share()
+	desk.plan()
 	if len(desk.after.Units) == 0 {
 		delete(d.Record.Legacy, relation.ID.Number)
 	} else {
@@ -58,23 +70,21 @@ func speakers(relation Relation) []RemoteUnit {
 // nameUnits finds the name under which each unit looks for its answers.
 func (desk *legacyDesk) nameUnits() {
 	var claims []tlscertificates.Claim
-	for _, unit := range speakers(desk.relation) {
-		claims = append(claims, tlscertificates.Claim{Unit: string(unit.Name), UnitName: unit.Requests.Legacy.UnitName})
+	for _, unit := range desk.after.Units {
+		claims = append(claims, tlscertificates.Claim{Unit: unit.Unit, UnitName: unit.Claim})
 	}
 	names, problems := tlscertificates.ResolveUnitNames(claims)
 	for i := range desk.after.Units {
 		unit := &desk.after.Units[i]
-		if name, met := names[unit.Unit]; met {
-			unit.Name = name
-		}
+		unit.Name = names[unit.Unit]
 		if reason, refused := problems[unit.Unit]; refused {
-			desk.problem(unit.Unit, "unit_name", reason, 0)
+			desk.problem(unit.Unit, claimSubject, reason, 0)
 		}
 	}
 }
 
 func (desk *legacyDesk) serveUnit(unit RemoteUnit) {
-	entry := record.Unit{Unit: string(unit.Name)}
+	entry := record.Unit{Unit: string(unit.Name), Claim: unit.Requests.Legacy.UnitName}
 	for _, p := range unit.Requests.Problems {
 		if p.Key != tlscertificates.KeyCSRs {
 			desk.problem(entry.Unit, p.Key, p.Reason, tlscertificates.Other)
@@ -88,7 +98,7 @@ func (desk *legacyDesk) serveUnit(unit RemoteUnit) {
 		case tlscertificates.Client:
 			desk.serveRequest(&entry, request, pki.Client, desk.names(entry.Unit, request))
 		case tlscertificates.Application:
-			entry.Shares = true
+			entry.Ask(request.CommonName, desk.names(entry.Unit, request))
 		default:
 			desk.serveRequest(&entry, request, pki.SubCA, pki.Names{})
 		}
@@ -101,7 +111,7 @@ func (desk *legacyDesk) serveUnit(unit RemoteUnit) {
 // yet.
 func (desk *legacyDesk) retainUnmet() {
 	for _, unit := range desk.before.Units {
-		if slices.Contains(desk.relation.Unmet, unit.Unit) {
+		if desk.unmet[unit.Unit] {
 			desk.after.Units = append(desk.after.Units, unit)
 		}
 	}
@@ -122,8 +132,8 @@ func (desk *legacyDesk) retainIncomplete(entry *record.Unit, problems []tlscerti
 			entry.Pairs = append(entry.Pairs, pair)
 		}
 	}
-	if before.Shares && incomplete(problems, tlscertificates.Application.ListKey()) {
-		entry.Shares = true
+	if incomplete(problems, tlscertificates.Application.ListKey()) && before.Share != nil {
+		entry.Share = before.Share
 	}
 }
 
@@ -169,7 +179,7 @@ func (desk *legacyDesk) serveRequest(entry *record.Unit, request tlscertificates
 	before := desk.before.Find(entry.Unit, request.Kind, request.CommonName)
 	signed, err := desk.pair(request.Kind, before, profile, request.CommonName, names)
 	if err != nil {
-		desk.problem(entry.Unit, request.CommonName, err.Error(), tlscertificates.Other)
+		desk.problem(entry.Unit, request.CommonName, err.Error(), codeOf(err))
 	}
 	if signed == nil {
 		return
@@ -210,6 +220,8 @@ func (desk *legacyDesk) pair(kind tlscertificates.Kind, before *record.Answer, p
 		return &before.Pair, nil
 	case unchanged && !desk.wave.takes(before.Pair):
 		return &before.Pair, nil
+	case renewed && !desk.takeKey():
+		return &before.Pair, nil
 	case renewed:
 		return replacing(before, desk.order("renewal", template)), nil
 	case current:
@@ -219,6 +231,9 @@ func (desk *legacyDesk) pair(kind tlscertificates.Kind, before *record.Answer, p
 	}
 	if spare := takeSpare(desk.s, desk.a, desk.d, record.Spare{Kind: kind, CommonName: commonName, Names: names.Texts()}); spare != nil {
 		return spare, nil
+	}
+	if !desk.takeKey() {
+		return nil, nil
 	}
 	return &record.Pair{Order: desk.order("new request", template)}, nil
 }
@@ -255,7 +270,7 @@ func (desk *legacyDesk) checkLimit() error {
 	if limit := desk.s.Config.CertificateLimit; limit >= 0 && desk.after.Count() >= limit {
 		return fmt.Errorf("the relation has %d certificates, which is the option certificate-limit", limit)
 	}
-	return nil
+	return desk.room.take(pairSize, pairSize)
 }
 
 func (desk *legacyDesk) order(reason string, template pki.Template) *record.Order {
@@ -267,31 +282,24 @@ func (desk *legacyDesk) order(reason string, template pki.Template) *record.Orde
 func (desk *legacyDesk) share() {
 	var commonName string
 	var names pki.Names
-	for _, unit := range speakers(desk.relation) {
-		for _, request := range unit.Requests.Legacy.Requests {
-			if request.Kind != tlscertificates.Application {
-				continue
-			}
-			if commonName == "" {
-				commonName = request.CommonName
-			}
-			names = desk.serverNames(request.CommonName, names.Union(desk.names(string(unit.Name), request)))
+	for _, unit := range desk.after.Units {
+		if unit.Share == nil {
+			continue
 		}
-	}
-	before := desk.before.Shared
-	if before != nil && desk.sharesUnread() {
-		// Those whose requests are not known now still serve its names.
-		known, err := pki.NamesFromTexts(before.Names)
-		if err == nil {
-			commonName, names = before.CommonName, names.Union(known)
+		if commonName == "" {
+			commonName = unit.Share.CommonName
+		}
+		if known, err := pki.NamesFromTexts(unit.Share.Names); err == nil {
+			names = desk.serverNames(unit.Share.CommonName, names.Union(known))
 		}
 	}
 	if commonName == "" {
 		return
 	}
+	before := desk.before.Shared
 	signed, err := desk.pair(tlscertificates.Application, before, pki.Server, commonName, names)
 	if err != nil {
-		desk.problem(desk.relation.Application, commonName, err.Error(), tlscertificates.Other)
+		desk.problem(desk.relation.Application, commonName, err.Error(), codeOf(err))
 	}
 	if signed == nil {
 		return
@@ -303,18 +311,18 @@ func (desk *legacyDesk) share() {
 	desk.after.Shared = &shared
 }
 
-// sharesUnread tells whether a unit shares the application certificate though
-// its request for it is not among those that were read.
-func (desk *legacyDesk) sharesUnread() bool {
-	return slices.ContainsFunc(desk.after.Units, func(entry record.Unit) bool {
-		read := slices.ContainsFunc(speakers(desk.relation), func(u RemoteUnit) bool {
-			return string(u.Name) == entry.Unit && slices.ContainsFunc(u.Requests.Legacy.Requests, func(r tlscertificates.LegacyRequest) bool {
-				return r.Kind == tlscertificates.Application
-			})
-		})
-		return entry.Shares && !read
-	})
+// retainProblems keeps what is told of units that are not read; the names that
+// they claim are judged anew.
+func (desk *legacyDesk) retainProblems() {
+	for _, p := range desk.before.Problems {
+		if desk.unmet[p.Requester] && p.Subject != claimSubject {
+			desk.after.Problems = record.AddProblem(desk.after.Problems, p)
+		}
+	}
 }
+
+// claimSubject is the subject of a problem with the name that a unit claims.
+const claimSubject = "unit_name"
 
 func (desk *legacyDesk) problem(requester, subject, reason string, code tlscertificates.ErrorCode) {
 	desk.after.Problems = record.AddProblem(desk.after.Problems, record.Problem{Requester: requester, Subject: subject, Reason: reason, Code: int(code)})

@@ -11,7 +11,7 @@ import (
 // source or key is carried out by rotate-ca alone; a later certificate for the
 // same key below the same root changes nothing for anybody and is taken.
 func notePending(s Snapshot, d *Decision) {
-	if !s.Sweep || d.Record.CA.Rotation != nil {
+	if !s.ReviewsAuthority() || d.Record.CA.Rotation != nil {
 		return
 	}
 	if s.Config.CASource == record.Imported {

@@ -15,18 +15,21 @@ import (
 
 // requestDesk decides the CSR dialect of one relation.
 type requestDesk struct {
-	s         Snapshot
-	a         Authority
-	ca        *record.Authority
-	relation  Relation
-	published map[string]tlscertificates.CertificateAnswer
+	s        Snapshot
+	a        Authority
+	ca       *record.Authority
+	relation Relation
+	// published are the entries of our databag, by CSR.
+	published map[string]tlscertificates.Published
 	before    *record.Requests
-	after     *record.Requests
-	answers   RelationAnswers
-	// unread are the refusals of entries that could be read in part.
-	unread []tlscertificates.RequestError
-	// errorBytes is what the CSRs of refused requests take in the databag.
-	errorBytes int
+	// index finds an entry of before by the digest of its CSR.
+	index   map[string]record.Certificate
+	after   *record.Requests
+	answers RelationAnswers
+	// unread are those who may show CSRs that were not read.
+	unread map[string]bool
+	room   *room
+	refusals
 }
 
 // serveRequests decides the application databag of one relation: a certificate
@@ -35,27 +38,38 @@ type requestDesk struct {
 // keeps it.
 func serveRequests(s Snapshot, a Authority, relation Relation, d *Decision) {
 	number := relation.ID.Number
+	if relation.Owner != "" && relation.OwnApplicationBag == nil {
+		return // nothing that concerns this dialect changed
+	}
 	desk := requestDesk{s: s, a: a, relation: relation, ca: d.Record.CA, before: d.Record.CSR[number]}
 	if desk.before == nil {
 		desk.before = &record.Requests{}
 	}
+	desk.index = make(map[string]record.Certificate, len(desk.before.Certificates))
+	for _, entry := range desk.before.Certificates {
+		desk.index[entry.Request] = entry
+	}
 	desk.after = &record.Requests{Application: relation.Application}
 	desk.answers.Capabilities = s.Config.Capabilities()
+	desk.unread = unreadOwners(relation)
 	order := desk.readPublished(d)
+	desk.room = d.newRoom(relation)
 	requests := desk.requests()
-	unread := desk.unreadOwners()
+	desk.retainProblems()
 	for _, csr := range order {
 		if w, shown := requests.take(csr); shown {
-			w.requesters = desk.withUnread(csr, w.requesters, unread)
+			w.requesters = desk.withUnread(desk.find(csr).Requesters, w.requesters)
 			desk.serve(w)
 		} else {
-			desk.retain(csr, unread)
+			desk.retain(csr)
 		}
 	}
+	desk.retainRefused(requests)
 	for _, w := range requests.rest() {
 		desk.serve(w)
 	}
 	desk.refuseUnread(requests)
+	desk.answers.Errors, desk.after.Refused = desk.inOrder()
 	d.Answers[number] = desk.answers
 	if len(desk.after.Certificates) == 0 && len(desk.after.Problems) == 0 {
 		delete(d.Record.CSR, number)
@@ -70,25 +84,30 @@ func serveRequests(s Snapshot, a Authority, relation Relation, d *Decision) {
 // nothing move. A bag that does not read is one that we did not write: all of
 // it is answered anew.
 func (desk *requestDesk) readPublished(d *Decision) []string {
-	desk.published = map[string]tlscertificates.CertificateAnswer{}
+	desk.published = map[string]tlscertificates.Published{}
 	text := desk.relation.OwnApplicationBag[tlscertificates.KeyCertificates]
 	if text == "" {
 		return nil
 	}
-	answers, err := tlscertificates.ParseCertificates(text)
+	entries, err := tlscertificates.SplitPublished(text)
 	if err != nil {
 		d.Log = append(d.Log, warning("cannot read our own answers in relation %s, issuing them anew: %v", desk.relation.ID, err))
 		return nil
 	}
-	var order []string
-	for _, answer := range answers {
-		if _, twice := desk.published[answer.CSR]; twice {
+	order := make([]string, 0, len(entries))
+	for _, entry := range entries {
+		if _, twice := desk.published[entry.CSR]; twice {
 			continue
 		}
-		desk.published[answer.CSR] = answer
-		order = append(order, answer.CSR)
+		desk.published[entry.CSR] = entry
+		order = append(order, entry.CSR)
 	}
 	return order
+}
+
+// find returns the index entry of a CSR; empty without one.
+func (desk *requestDesk) find(csr string) record.Certificate {
+	return desk.index[record.Digest(csr)]
 }
 
 func (desk *requestDesk) requests() *requestList {
@@ -105,65 +124,6 @@ func (desk *requestDesk) requests() *requestList {
 	return list
 }
 
-// problems notes what could not be read of one databag. Those of the legacy
-// dialect are told where it is served.
-func (desk *requestDesk) problems(requester string, problems []tlscertificates.Problem) {
-	for _, p := range problems {
-		if p.Key != tlscertificates.KeyCSRs {
-			continue
-		}
-		desk.problem(requester, p.Key, p.Reason, tlscertificates.Other)
-		if p.CSR != "" {
-			desk.unread = append(desk.unread, tlscertificates.RequestError{CSR: p.CSR, Code: tlscertificates.Other, Message: p.Reason, Reason: p.Reason})
-		}
-	}
-}
-
-// strangeProblems notes what could not be read of a unit that shows no mark of
-// the legacy dialect, and so is not served there.
-func (desk *requestDesk) strangeProblems(requester string, problems []tlscertificates.Problem) {
-	for _, p := range problems {
-		if p.Key != tlscertificates.KeyCSRs {
-			desk.problem(requester, p.Key, p.Reason, tlscertificates.Other)
-		}
-	}
-}
-
-// Bounds of request_errors in one relation. An error echoes its CSR twice, and a
-// databag that outgrows Juju's bound fails the hook for everybody; whoever
-// sends that much garbage learns no more from more of it.
-const (
-	maxErrors     = 200
-	maxErrorBytes = 1 << 20
-)
-
-// refuse publishes an error while there is room for it.
-func (desk *requestDesk) refuse(e tlscertificates.RequestError) {
-	desk.errorBytes += 2 * len(e.CSR)
-	if len(desk.answers.Errors) < maxErrors && desk.errorBytes <= maxErrorBytes {
-		desk.answers.Errors = append(desk.answers.Errors, e)
-	}
-}
-
-// refuseUnread answers entries whose CSR is sound text but which ask for it in
-// a way that cannot be read, unless the same CSR is asked for properly.
-func (desk *requestDesk) refuseUnread(requests *requestList) {
-	answered := map[string]bool{}
-	for _, csr := range requests.order {
-		answered[csr] = true
-	}
-	for _, unread := range desk.unread {
-		if !answered[unread.CSR] {
-			answered[unread.CSR] = true
-			desk.refuse(unread)
-		}
-	}
-}
-
-func (desk *requestDesk) problem(requester, subject, reason string, code tlscertificates.ErrorCode) {
-	desk.after.Problems = record.AddProblem(desk.after.Problems, record.Problem{Requester: requester, Subject: subject, Reason: reason, Code: int(code)})
-}
-
 // serve decides one CSR. What is published stays while it is good; what should
 // be replaced but cannot be stays as long as it is valid.
 func (desk *requestDesk) serve(w *wanted) {
@@ -175,7 +135,7 @@ func (desk *requestDesk) serve(w *wanted) {
 	stale := !good && desk.stale(w, entry)
 	order, name, refusal := desk.order(w, stale)
 	if refusal == nil && !good && !stale {
-		refusal = desk.checkLimit()
+		refusal = desk.checkLimit(w)
 	}
 	if stale && refusal != nil {
 		// The old root stays trusted as long as this answer is published.
@@ -188,42 +148,44 @@ func (desk *requestDesk) serve(w *wanted) {
 		return
 	}
 	if refusal != nil {
-		desk.refuse(refusal.Answer(w.CSR))
+		desk.refuse(w.requesters, refusal.Answer(w.CSR))
 		desk.problem(w.requesters[0], name, refusal.Reason, refusal.Code)
 		return
 	}
-	promised := RequestAnswer{CertificateAnswer: tlscertificates.CertificateAnswer{CSR: w.CSR}, Order: order}
+	promised := RequestAnswer{Published: tlscertificates.Published{CSR: w.CSR}, Order: order}
 	entering := record.Certificate{Request: record.Digest(w.CSR), Requesters: w.requesters, Name: name, CA: w.CA}
 	if stale || good {
 		// It stays if the CA turns out not to sign this.
-		promised.CertificateAnswer = answer
+		promised.Published = answer
 		entering.Anchor, entering.Issued = entry.Anchor, entry.Issued
 	}
 	desk.answers.Certificates = append(desk.answers.Certificates, promised)
 	desk.after.Certificates = append(desk.after.Certificates, entering)
 }
 
-// unreadOwners are those who may still show CSRs that were not read: units
-// that this leader has not met, and owners of databags that cannot be read to
-// their end at present.
-func (desk *requestDesk) unreadOwners() []string {
-	unread := slices.Clone(desk.relation.Unmet)
-	if incomplete(desk.relation.Requests.Problems, tlscertificates.KeyCSRs) {
-		unread = append(unread, desk.relation.Application)
+// unreadOwners are those who may still show CSRs that were not read: those
+// whose databags this hook does not look at, units that this leader has not
+// met, and owners of databags that cannot be read to their end at present.
+func unreadOwners(relation Relation) map[string]bool {
+	unread := map[string]bool{}
+	for _, owner := range relation.Unmet {
+		unread[owner] = true
 	}
-	for _, unit := range desk.relation.Units {
+	if incomplete(relation.Requests.Problems, tlscertificates.KeyCSRs) {
+		unread[relation.Application] = true
+	}
+	for _, unit := range relation.Units {
 		if incomplete(unit.Requests.Problems, tlscertificates.KeyCSRs) {
-			unread = append(unread, string(unit.Name))
+			unread[string(unit.Name)] = true
 		}
 	}
 	return unread
 }
 
-// withUnread adds to the requesters of a CSR those of unread who had shown it.
-func (desk *requestDesk) withUnread(csr string, requesters, unread []string) []string {
-	entry, _ := desk.before.Find(csr)
-	for _, owner := range entry.Requesters {
-		if slices.Contains(unread, owner) && !slices.Contains(requesters, owner) {
+// withUnread adds to requesters those who had shown a CSR and were not read.
+func (desk *requestDesk) withUnread(before, requesters []string) []string {
+	for _, owner := range before {
+		if desk.unread[owner] && !slices.Contains(requesters, owner) {
 			requesters = append(requesters, owner)
 		}
 	}
@@ -231,12 +193,12 @@ func (desk *requestDesk) withUnread(csr string, requesters, unread []string) []s
 }
 
 // retain leaves an answer in place whose request may still be wanted.
-func (desk *requestDesk) retain(csr string, unread []string) {
-	owners := desk.withUnread(csr, nil, unread)
+func (desk *requestDesk) retain(csr string) {
+	entry := desk.find(csr)
+	owners := desk.withUnread(entry.Requesters, nil)
 	if len(owners) == 0 {
 		return
 	}
-	entry, _ := desk.before.Find(csr)
 	entry.Requesters = owners
 	w := &wanted{CSRRequest: tlscertificates.CSRRequest{CSR: csr, CA: entry.CA}, requesters: owners}
 	if desk.stale(w, entry) {
@@ -257,8 +219,8 @@ func (desk *requestDesk) fits(entry record.Certificate) bool {
 	return entry.Generation == desk.a.Outlook.Issuer.ID && entry.AnchorGeneration() == desk.a.Outlook.Anchor().ID
 }
 
-func (desk *requestDesk) keep(answer tlscertificates.CertificateAnswer, entry record.Certificate) {
-	desk.answers.Certificates = append(desk.answers.Certificates, RequestAnswer{CertificateAnswer: answer})
+func (desk *requestDesk) keep(answer tlscertificates.Published, entry record.Certificate) {
+	desk.answers.Certificates = append(desk.answers.Certificates, RequestAnswer{Published: answer})
 	desk.after.Certificates = append(desk.after.Certificates, entry)
 }
 
@@ -270,16 +232,16 @@ func (desk *requestDesk) due(entry record.Certificate) bool {
 
 // good returns the published answer to a request if it is this CA's and
 // valid. Where the index lost it, it is read from the answer itself.
-func (desk *requestDesk) good(w *wanted) (tlscertificates.CertificateAnswer, record.Certificate, bool) {
+func (desk *requestDesk) good(w *wanted) (tlscertificates.Published, record.Certificate, bool) {
 	answer, published := desk.published[w.CSR]
 	if !published {
-		return tlscertificates.CertificateAnswer{}, record.Certificate{}, false
+		return tlscertificates.Published{}, record.Certificate{}, false
 	}
-	entry, known := desk.before.Find(w.CSR)
-	if !known {
+	entry := desk.find(w.CSR)
+	if entry.Request == "" {
 		var err error
 		if entry, err = desk.rebuild(w, answer); err != nil {
-			return tlscertificates.CertificateAnswer{}, record.Certificate{}, false
+			return tlscertificates.Published{}, record.Certificate{}, false
 		}
 	}
 	entry.Requesters = w.requesters
@@ -331,14 +293,17 @@ func (desk *requestDesk) checkPolicy(w *wanted, request *pki.CertificateRequest,
 	return config.CheckNames(template)
 }
 
-// checkLimit refuses one more certificate than the operator allows a relation.
-// What has been issued counts, and is renewed.
-func (desk *requestDesk) checkLimit() *policy.Refusal {
+// checkLimit refuses one more certificate than the operator allows a relation,
+// or than the databags hold. What has been issued counts, and is renewed.
+func (desk *requestDesk) checkLimit(w *wanted) *policy.Refusal {
 	limit := desk.s.Config.CertificateLimit
-	if limit < 0 || len(desk.after.Certificates) < limit {
-		return nil
+	if limit >= 0 && len(desk.after.Certificates) >= limit {
+		return policy.Refuse(tlscertificates.Other, fmt.Sprintf("the relation has %d certificates, which is the option certificate-limit", limit), nil)
 	}
-	return policy.Refuse(tlscertificates.Other, fmt.Sprintf("the relation has %d certificates, which is the option certificate-limit", limit), nil)
+	if err := desk.room.take(desk.answerSize(w), indexEntrySize); err != nil {
+		return policy.Refuse(tlscertificates.ServerNotAvailable, err.Error(), nil)
+	}
+	return nil
 }
 
 // DisplayName is what people call a request: its common name, else its first

@@ -59,7 +59,11 @@ func (l *requestList) rest() []*wanted {
 
 // rebuild makes the index entry of a published answer, once it is proved that
 // this CA issued it for the key of the request.
-func (desk *requestDesk) rebuild(w *wanted, answer tlscertificates.CertificateAnswer) (record.Certificate, error) {
+func (desk *requestDesk) rebuild(w *wanted, published tlscertificates.Published) (record.Certificate, error) {
+	answer, err := published.Answer()
+	if err != nil {
+		return record.Certificate{}, err
+	}
 	certificate, err := pki.ParseCertificatePEM(answer.Certificate)
 	if err != nil {
 		return record.Certificate{}, err

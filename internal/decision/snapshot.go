@@ -64,12 +64,15 @@ type Snapshot struct {
 
 	// Sweep tells that the event looks at everything, not at one relation.
 	Sweep bool
-	// Live are the numbers of all relations of the certificates endpoint.
-	Live []int
+	// Live are the numbers of all relations of the certificates endpoint,
+	// where Listed says that they were asked for.
+	Live   []int
+	Listed bool
 	// Relations are those of Live that this event asks to look at, by number.
 	Relations []Relation
-	// Unread tells of relations that could not be read; nothing changes there.
-	Unread []string
+	// Unread are relations that could not be read, with the reasons; nothing
+	// changes there.
+	Unread map[int]string
 	// Transfers are the relations of the send-ca-cert endpoint that this
 	// event asks to look at.
 	Transfers []Transfer
@@ -128,20 +131,25 @@ type PeerRelation struct {
 type Relation struct {
 	ID          juju.RelationID
 	Application string
+	// Owner is set where one databag of the other side was read alone: that
+	// of the unit or application whose event this is.
+	Owner string
 	// OwnUnitBag is this unit's databag.
 	OwnUnitBag map[string]string
 
 	// What follows is read on the leader only.
 
-	// OwnApplicationBag is our application's databag.
+	// OwnApplicationBag is our application's databag; nil where an Owner was
+	// read and nothing that we publish there can change.
 	OwnApplicationBag map[string]string
 	// Requests are those of the remote application's databag.
 	Requests tlscertificates.ApplicationRequests
 	// Units are the remote units that this unit has met and that are there,
 	// by application and number.
 	Units []RemoteUnit
-	// Unmet are units with answers that are not among Units and have not left
-	// either: a new leader meets them one by one. What they were given stays.
+	// Unmet are those with answers that were not read and have not left
+	// either: the others where an Owner was read, or units that a new leader
+	// meets one by one. What they were given stays.
 	Unmet []string
 }
 
@@ -177,29 +185,52 @@ func (s Snapshot) Record() record.Record {
 	return s.Peer.Record
 }
 
-// Missing are the units of a relation that have answers and are not among its
-// Units. The application itself, which may ask for certificates too, is none.
+// Missing are those who have answers in a relation and were not read: units
+// that are not among its Units, and where an Owner was read, all others. Of the
+// units the application itself, which may ask for certificates too, is none.
 func (r Relation) Missing(known record.Record) []string {
+	noted := map[string]bool{r.Owner: true}
+	if r.Owner == "" {
+		noted[r.Application] = true
+		for _, unit := range r.Units {
+			noted[string(unit.Name)] = true
+		}
+	}
 	var missing []string
-	note := func(name string) {
-		there := name == r.Application || slices.ContainsFunc(r.Units, func(u RemoteUnit) bool { return string(u.Name) == name })
-		if !there && !slices.Contains(missing, name) {
-			missing = append(missing, name)
+	note := func(names ...string) {
+		for _, name := range names {
+			if !noted[name] {
+				noted[name] = true
+				missing = append(missing, name)
+			}
 		}
 	}
 	if legacy := known.Legacy[r.ID.Number]; legacy != nil {
 		for _, unit := range legacy.Units {
 			note(unit.Unit)
 		}
+		r.noteProblems(legacy.Problems, note)
 	}
 	if requests := known.CSR[r.ID.Number]; requests != nil {
 		for _, c := range requests.Certificates {
-			for _, requester := range c.Requesters {
-				note(requester)
-			}
+			note(c.Requesters...)
 		}
+		for _, refused := range requests.Refused {
+			note(refused.Requesters...)
+		}
+		r.noteProblems(requests.Problems, note)
 	}
 	return missing
+}
+
+// noteProblems counts those who have nothing but a refusal, too, where an
+// Owner was read.
+func (r Relation) noteProblems(problems []record.Problem, note func(names ...string)) {
+	for _, p := range problems {
+		if r.Owner != "" {
+			note(p.Requester)
+		}
+	}
 }
 
 // Gone tells whether the record knows a relation that Juju lists no more.

@@ -52,7 +52,7 @@ func (desk *legacyDesk) switchPair(requester string, answer *record.Answer) {
 		template, err = desk.a.LegacyTemplate(desk.s, profile, answer.CommonName, names)
 		if err == nil {
 			order := desk.order("the CA changed", template)
-			order.KeepKey = !answer.Asked // whom an operator asked to renew gets a new one
+			order.KeepKey = !answer.Asked || !desk.takeKey() // whom an operator asked to renew gets a new one
 			order.Replaced = &record.Replaced{CommonName: answer.CommonName, Names: answer.Names}
 			answer.Order = order
 			return

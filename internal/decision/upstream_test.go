@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tls-authority/internal/decision"
+	"tls-authority/internal/juju"
 	"tls-authority/internal/pki"
 	"tls-authority/internal/record"
 	"tls-authority/internal/tlscertificates"
@@ -344,6 +345,7 @@ func TestTroubleWithTheCAAboveStaysInTheStatus(t *testing.T) {
 		seen := w.s
 		defer func() { w.s = seen }()
 		w.s.Upstream, w.s.Sweep, w.s.Relations = nil, false, w.s.Relations[:1:1]
+		w.s.Event = juju.Event{Kind: juju.RelationChanged, Relation: w.s.Relations[0].ID, RemoteUnit: "app/0"}
 		for range 2 {
 			require.Equal(t, trouble, decision.Make(w.s).Status.Message)
 		}

@@ -233,6 +233,7 @@ func connect(t *testing.T, transport string, a *agent) (runner juju.Runner, dir 
 	require.Equal(t, transport == "rpc", persistent)
 	if persistent {
 		t.Cleanup(func() { closer.Close() })
+		_, _ = juju.NewClient(runner, "").IsLeader(context.Background()) // the probe answers this once
 	}
 	return runner, dir
 }

@@ -69,10 +69,11 @@ func probeAgent(ctx context.Context, variables map[string]string, dir string) (*
 		Dir:       dir,
 		Token:     variables["JUJU_AGENT_TOKEN"],
 	})
-	_, err = agent.Run(ctx, Command{Name: "is-leader", Args: []string{"--format", "json"}})
+	stdout, err := agent.Run(ctx, probeCommand())
 	if _, failed := errors.AsType[*Error](err); err != nil && !failed {
 		agent.Close()
 		return nil, err
 	}
+	agent.probe = &probed{stdout, err}
 	return agent, nil
 }

@@ -106,6 +106,25 @@ func TestConnectChoosesTransport(t *testing.T) {
 	}
 }
 
+func TestTheProbeAnswersWhoLeads(t *testing.T) {
+	t.Parallel()
+	calls := 0
+	a := startAgent(t, func(juju.Request) juju.Response {
+		calls++
+		return says("true\n")
+	})
+	runner, err := juju.Connect(context.Background(), environ("unix", a.address, toolFolder(t), a), t.TempDir())
+	require.NoError(t, err)
+	defer runner.(io.Closer).Close()
+	client := juju.NewClient(runner, "")
+	for i := range 2 {
+		leader, err := client.IsLeader(context.Background())
+		require.NoError(t, err)
+		require.True(t, leader)
+		require.Equal(t, 1+i, calls, "the second time the agent is asked: leadership ends")
+	}
+}
+
 // serveRPC serves any receiver under any name.
 func serveRPC(t *testing.T, name string, receiver any) string {
 	t.Helper()

@@ -23,6 +23,7 @@ const (
 	byActionKey      = "by-action"
 	spareKey         = "spare"
 	doomedKey        = "doomed"
+	agendaKey        = "agenda"
 	legacyKeyPrefix  = "legacy-"
 	requestKeyPrefix = "csr-"
 )
@@ -66,6 +67,8 @@ func (r *Record) parseEntry(key, text string) error {
 		return json.Unmarshal([]byte(text), &r.Spare)
 	case key == doomedKey:
 		return json.Unmarshal([]byte(text), &r.Doomed)
+	case key == agendaKey:
+		return json.Unmarshal([]byte(text), &r.Agenda)
 	case strings.HasPrefix(key, legacyKeyPrefix):
 		return parseNumbered(key, legacyKeyPrefix, text, r.Legacy)
 	case strings.HasPrefix(key, requestKeyPrefix):
@@ -109,6 +112,7 @@ func Encode(r Record) (map[string]string, error) {
 		{byActionKey, r.ByAction, len(r.ByAction) > 0},
 		{spareKey, r.Spare, len(r.Spare) > 0},
 		{doomedKey, r.Doomed, len(r.Doomed) > 0},
+		{agendaKey, r.Agenda, !r.Agenda.Empty()},
 	} {
 		if !entry.there {
 			continue
@@ -133,7 +137,7 @@ func Encode(r Record) (map[string]string, error) {
 // OwnsKey tells the keys of the peer databag that Encode owns.
 func OwnsKey(key string) bool {
 	switch key {
-	case authorityKey, clientKey, requestKey, byActionKey, spareKey, doomedKey:
+	case authorityKey, clientKey, requestKey, byActionKey, spareKey, doomedKey, agendaKey:
 		return true
 	}
 	return strings.HasPrefix(key, legacyKeyPrefix) || strings.HasPrefix(key, requestKeyPrefix)

@@ -42,6 +42,8 @@ type Record struct {
 	// ByAction are the certificates that operators had issued by actions,
 	// oldest first.
 	ByAction []Certificate
+	// Agenda is what hooks left to do.
+	Agenda Agenda
 	// Spare are pairs that came with a CA that was taken over: a request for
 	// the same names gets one back, once.
 	Spare []Spare
@@ -92,11 +94,22 @@ type Legacy struct {
 // Unit is one remote unit: Unit is Juju's name, Name the one under
 // which it looks for its answers.
 type Unit struct {
-	Unit  string   `json:"unit"`
-	Name  string   `json:"name"`
+	Unit string `json:"unit"`
+	Name string `json:"name"`
+	// Claim is the name that it claims: Name follows from those of all units.
+	Claim string   `json:"claim,omitempty"`
 	Pairs []Answer `json:"pairs,omitempty"`
-	// Shares tells that the unit asked for the application certificate.
-	Shares bool `json:"shares,omitempty"`
+	// Share is what the unit asked for of the application certificate, nil
+	// when nothing.
+	Share *Share `json:"share,omitempty"`
+}
+
+// Share is one unit's request for the certificate that its application
+// shares. Names are spelled as in Answer; the operator's own are not among
+// them.
+type Share struct {
+	CommonName string   `json:"common-name"`
+	Names      []string `json:"names,omitempty"`
 }
 
 // Answer is one answered request. Names are the subject alternative names
@@ -110,13 +123,34 @@ type Answer struct {
 	Pair
 }
 
+// Ask notes that the unit asks for the application certificate; the first
+// common name counts, and all names do.
+func (u *Unit) Ask(commonName string, names pki.Names) {
+	if u.Share == nil {
+		u.Share = &Share{CommonName: commonName, Names: names.Texts()}
+		return
+	}
+	if known, err := pki.NamesFromTexts(u.Share.Names); err == nil {
+		u.Share.Names = known.Union(names).Texts()
+	}
+}
+
 // Requests is the index of one relation's answers in the CSR dialect;
 // the answers themselves are in the application databag of that relation. It
 // can be rebuilt from there.
 type Requests struct {
 	Application  string        `json:"application"`
 	Certificates []Certificate `json:"certificates,omitempty"`
-	Problems     []Problem     `json:"problems,omitempty"`
+	// Refused are the CSRs that have an error in the databag, in its order.
+	Refused  []Refused `json:"refused,omitempty"`
+	Problems []Problem `json:"problems,omitempty"`
+}
+
+// Refused is one CSR that was refused, by a digest of its text, and whose
+// databag shows it.
+type Refused struct {
+	Request    string   `json:"request"`
+	Requesters []string `json:"requesters"`
 }
 
 // Certificate is one answered CSR. Request is a digest of its text;

@@ -55,7 +55,7 @@ func (u Unit) answers(shared *Answer) tlscertificates.UnitAnswers {
 			answers.Server[pair.CommonName] = text
 		}
 	}
-	if u.Shares && shared != nil {
+	if u.Share != nil && shared != nil {
 		text := shared.PEM()
 		answers.Application = &text
 	}

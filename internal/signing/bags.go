@@ -13,12 +13,12 @@ import (
 // dialect. A key without content is left out, which removes it.
 func applicationBag(a decision.RelationAnswers) map[string]string {
 	bag := map[string]string{tlscertificates.KeyCapabilities: tlscertificates.EncodeCapabilities(a.Capabilities)}
-	var certificates []tlscertificates.CertificateAnswer
-	for _, answer := range a.Certificates {
-		certificates = append(certificates, answer.CertificateAnswer)
+	entries := make([]tlscertificates.Published, len(a.Certificates))
+	for i, answer := range a.Certificates {
+		entries[i] = answer.Published
 	}
-	if len(certificates) > 0 {
-		bag[tlscertificates.KeyCertificates] = tlscertificates.EncodeCertificates(certificates)
+	if len(entries) > 0 {
+		bag[tlscertificates.KeyCertificates] = tlscertificates.JoinPublished(entries)
 	}
 	if errors := tlscertificates.EncodeRequestErrors(policy.Provider, a.Errors); errors != "" {
 		bag[tlscertificates.KeyRequestErrors] = errors

@@ -250,7 +250,7 @@ func (w *signer) signRequests(promised decision.RelationAnswers, index *record.R
 		}
 		certificate, err := w.issue(answer.Order.Template, answer.Order.PublicKey)
 		switch {
-		case errors.Is(err, pki.ErrBadRequest) && answer.Certificate != "":
+		case errors.Is(err, pki.ErrBadRequest) && answer.Entry != "":
 			w.noteRefusal("a requirer", "a certificate signing request", err)
 			index.Problems = record.AddProblem(index.Problems, kept("a requirer", "a certificate signing request", err))
 			answer.Order = nil
@@ -264,7 +264,7 @@ func (w *signer) signRequests(promised decision.RelationAnswers, index *record.R
 			return decision.RelationAnswers{}, err
 		default:
 			w.enter(index, answer.CSR, certificate)
-			answer.CertificateAnswer = w.answer(answer.CSR, certificate)
+			answer.Published = tlscertificates.Publish(w.answer(answer.CSR, certificate))
 			answer.Order = nil
 			signed.Certificates = append(signed.Certificates, answer)
 		}

@@ -33,20 +33,19 @@ type wireCertificate struct {
 // EncodeCertificates returns the value of KeyCertificates, in the order given; an
 // empty array without answers. White space at the end of PEM text is left out.
 func EncodeCertificates(a []CertificateAnswer) string {
-	wire := make([]wireCertificate, len(a))
+	entries := make([]Published, len(a))
 	for i, answer := range a {
-		wire[i] = wireCertificate{
-			Certificate: trimPEM(answer.Certificate),
-			CSR:         answer.CSR,
-			CA:          trimPEM(answer.CA),
-			Chain:       []string{},
-			Revoked:     answer.Revoked,
-		}
-		for _, certificate := range answer.Chain {
-			wire[i].Chain = append(wire[i].Chain, trimPEM(certificate))
-		}
+		entries[i] = Publish(answer)
 	}
-	return encodeJSON(wire)
+	return JoinPublished(entries)
+}
+
+func newWireCertificate(a CertificateAnswer) wireCertificate {
+	wire := wireCertificate{Certificate: trimPEM(a.Certificate), CSR: a.CSR, CA: trimPEM(a.CA), Chain: []string{}, Revoked: a.Revoked}
+	for _, certificate := range a.Chain {
+		wire.Chain = append(wire.Chain, trimPEM(certificate))
+	}
+	return wire
 }
 
 // ParseCertificates reads what EncodeCertificates wrote, in this or another version,

@@ -169,3 +169,29 @@ func FuzzParseRequestErrors(f *testing.F) {
 		require.Equal(t, first, second)
 	})
 }
+
+func FuzzSplitPublished(f *testing.F) {
+	f.Add(`[{"certificate":"1","certificate_signing_request":"a\nb","ca":"root","chain":["1","root"],"revoked":true},{"certificate":"2","certificate_signing_request":"c","ca":"root","chain":[]}]`)
+	f.Add(`[{"certificate":"1\\","certificate_signing_request":"\\n\u0041\"","ca":"","chain":["\\\\"]}]`)
+	f.Add(`[{"certificate":"1","certificate_signing_request":"a","ca":"","chain":["x",]}]`)
+	f.Add(`[ {"certificate_signing_request":"a","certificate":"1"} ]`)
+	f.Add(`[]`)
+	f.Fuzz(func(t *testing.T, text string) {
+		answers, err := tlscertificates.ParseCertificates(text)
+		entries, splitErr := tlscertificates.SplitPublished(text)
+		if err != nil {
+			return // what is not JSON may have our form all the same
+		}
+		require.NoError(t, splitErr)
+		require.Len(t, entries, len(answers))
+		for i, entry := range entries {
+			got, err := entry.Answer()
+			require.NoError(t, err)
+			require.Equal(t, answers[i], got)
+			require.Equal(t, answers[i].CSR, entry.CSR)
+		}
+		again, err := tlscertificates.ParseCertificates(tlscertificates.JoinPublished(entries))
+		require.NoError(t, err)
+		require.Equal(t, answers, again)
+	})
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-3.0-only
+
+package decision
+
+import (
+	"errors"
+	"slices"
+
+	"tls-authority/internal/record"
+	"tls-authority/internal/tlscertificates"
+)
+
+// A databag holds at most 16 MiB: Juju 4 says so, and before it a document of
+// the controller's database holds no more. A hook that writes more fails for
+// everybody, so that a request for which there is no room is refused before.
+const (
+	bagLimit = 16 << 20
+	// besides is the room for what else is in our application databag: the
+	// errors above all.
+	besides = maxErrorBytes + maxErrorBytes/4
+	// peerReserve is the room in the peer databag for what is no certificate,
+	// and for what a rotation adds to those that are.
+	peerReserve = 1 << 20
+)
+
+// Sizes of what is written for one certificate, in bytes, as they are at most
+// with the names of ordinary requests.
+const (
+	indexEntrySize      = 400
+	certificateOverhead = 2048
+	pairSize            = 8 << 10
+)
+
+// room is what is left, in bytes, in the databags that a relation's answers go
+// to: its own, and the peer relation's, which all relations share.
+type room struct {
+	relation int
+	peer     *int
+}
+
+// newRoom measures a relation's room for answers of the CSR dialect.
+func (d *Decision) newRoom(relation Relation) *room {
+	published := len(relation.OwnApplicationBag[tlscertificates.KeyCertificates])
+	return &room{relation: bagLimit - besides - published, peer: &d.peerRoom}
+}
+
+// newLegacyRoom measures it for pairs of the legacy dialect, in the unit databag.
+func (d *Decision) newLegacyRoom(before *record.Legacy) *room {
+	return &room{relation: bagLimit - besides - before.Count()*pairSize/2, peer: &d.peerRoom}
+}
+
+// measureRoom measures the room in the peer databag.
+func (d *Decision) measureRoom(s Snapshot) {
+	d.peerRoom = bagLimit - peerReserve
+	if s.Peer == nil {
+		return
+	}
+	for key, value := range s.Peer.Bag {
+		d.peerRoom -= len(key) + len(value)
+	}
+}
+
+var (
+	errRelationFull = errors.New("the databag of the relation is full: split the application over several relations or models")
+	errPeerFull     = errors.New("the databag in which the charm keeps its records is full: remove requirers or deploy a second CA")
+)
+
+// take takes room for one more certificate.
+func (r *room) take(relation, peer int) error {
+	switch {
+	case r.relation < relation:
+		return errRelationFull
+	case *r.peer < peer:
+		return errPeerFull
+	}
+	r.relation -= relation
+	*r.peer -= peer
+	return nil
+}
+
+// answerSize is what the answer to a CSR takes: itself, the certificate twice,
+// which repeats what the CSR says, and the certificates above.
+func (desk *requestDesk) answerSize(w *wanted) int {
+	size := len(w.CSR) + 2*(len(w.CSR)+certificateOverhead)
+	for _, above := range slices.Concat(desk.a.Outlook.Path(), [][]byte{desk.a.Outlook.Anchor().Root()}) {
+		size += len(above) * 3 / 2
+	}
+	return size
+}
+
+// codeOf is the error of the CSR dialect for a request that is refused: one
+// that finds no room is looked at again.
+func codeOf(err error) tlscertificates.ErrorCode {
+	if errors.Is(err, errRelationFull) || errors.Is(err, errPeerFull) {
+		return tlscertificates.ServerNotAvailable
+	}
+	return tlscertificates.Other
+}
