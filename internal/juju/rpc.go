@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"reflect"
 )
 
 // rpcRunner runs tools by calls to the unit agent, all on one connection. A
@@ -130,7 +131,7 @@ func (r *rpcRunner) exchange(request Request, response *Response) error {
 		return fmt.Errorf("call %d was answered by %d", r.sequence, header.Seq)
 	}
 	if header.Error != "" {
-		if err := r.decoder.Decode(nil); err != nil {
+		if err := r.decoder.DecodeValue(reflect.Value{}); err != nil {
 			return err
 		}
 		r.broken = false
