@@ -24,11 +24,13 @@ func read(ctx context.Context, ring *keyring, event juju.Event, now time.Time) (
 	if s.Leader, err = client.IsLeader(ctx); err != nil {
 		return decision.Snapshot{}, fmt.Errorf("cannot read leadership: %w", err)
 	}
-	raw, err := client.Config(ctx)
-	if err != nil {
-		return decision.Snapshot{}, fmt.Errorf("cannot read configuration: %w", err)
+	if s.Leader || event.Kind == juju.Action {
+		raw, err := client.Config(ctx)
+		if err != nil {
+			return decision.Snapshot{}, fmt.Errorf("cannot read configuration: %w", err)
+		}
+		s.Config, s.ConfigProblems = policy.ParseConfig(raw, event.Unit.Application(), event.Model)
 	}
-	s.Config, s.ConfigProblems = policy.ParseConfig(raw, event.Unit.Application(), event.Model)
 	if event.Kind == juju.Action {
 		if s.Parameters, err = client.ActionParameters(ctx); err != nil {
 			return decision.Snapshot{}, fmt.Errorf("cannot read the parameters of the action: %w", err)

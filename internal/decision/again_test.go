@@ -5,6 +5,9 @@ package decision_test
 import (
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"fmt"
+	"maps"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -12,6 +15,7 @@ import (
 	"tls-authority/internal/decision"
 	"tls-authority/internal/pki"
 	"tls-authority/internal/record"
+	"tls-authority/internal/signing"
 	"tls-authority/internal/tlscertificates"
 )
 
@@ -159,4 +163,49 @@ func TestACertificateRevokedBeforeItWasTakenIsAskedForAgain(t *testing.T) {
 	w.s.Now = w.s.Now.Add(day)
 	w.settle()
 	require.NotEqual(t, csr, w.s.Record().Request.CSR)
+}
+
+// TestAnAnswerThatIsNotReplacedIsNotRead breaks the certificates that stand in
+// our own databags. A hook that looked into them would stumble.
+func TestAnAnswerThatIsNotReplacedIsNotRead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	bags := map[string]map[string]string{}
+	for i := range 3 {
+		name := fmt.Sprintf("app-%d.example", i)
+		bag := csrBag(t, newCSR(t, pkix.Name{CommonName: name}, name))
+		maps.Copy(bag, map[string]string{"unit_name": fmt.Sprintf("app/%d", i), "common_name": "old-" + name, "sans": `[]`, "certificate_name": "x"})
+		bags[fmt.Sprintf("app/%d", i)] = bag
+	}
+	w.relate(3, "app", bags)
+	w.settle()
+	for i := range w.s.Peer.Record.Legacy[3].Units {
+		w.s.Peer.Record.Legacy[3].Units[i].Pairs[0].Certificate = []byte("broken")
+		w.s.Peer.Record.Legacy[3].Units[i].Pairs[0].Key = []byte("broken")
+	}
+	certificates := w.s.Relations[0].OwnApplicationBag["certificates"]
+	broken := strings.ReplaceAll(certificates, `BEGIN CERTIFICATE-----\n`, `BEGIN CERTIFICATE-----\nbroken`)
+	require.NotEqual(t, certificates, broken)
+	w.s.Relations[0].OwnApplicationBag["certificates"] = broken
+
+	csr := newCSR(t, pkix.Name{CommonName: "new.example"}, "new.example")
+	newcomer := decision.RemoteUnit{Name: "app/3", Requests: tlscertificates.ParseUnitBag(csrBag(t, csr))}
+	others := w.s.Relations[0].Units
+	for name, units := range map[string][]decision.RemoteUnit{"a sweep": append(others, newcomer), "an event of its own": {newcomer}} {
+		t.Run(name, func(t *testing.T) {
+			s := w.s
+			relation := s.Relations[0]
+			relation.Units = units
+			if len(units) == 1 {
+				s.Sweep, relation.Owner = false, "app/3"
+				relation.Unmet = relation.Missing(s.Record())
+			}
+			s.Relations = []decision.Relation{relation}
+			changes, err := signing.CarryOut(s, decision.Make(s), w.keyring())
+			require.NoError(t, err)
+			after := changes.Relations[0].Application["certificates"]
+			require.True(t, strings.HasPrefix(after, strings.TrimSuffix(broken, "]")+","), "what stood there stands there")
+			require.Contains(t, changes.Relations[0].Unit, "app_2.server.cert")
+		})
+	}
 }

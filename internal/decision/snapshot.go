@@ -37,7 +37,8 @@ type Snapshot struct {
 	// Parameters are those of an action.
 	Parameters map[string]json.RawMessage
 
-	// Config is of use only when ConfigProblems is empty.
+	// Config is read on the leader, and for actions. It is of use only when
+	// ConfigProblems is empty.
 	Config         policy.Config
 	ConfigProblems []string
 

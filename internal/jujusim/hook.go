@@ -193,12 +193,13 @@ func (o *outcome) failure() string {
 func (m *Model) execute(c *hookContext, run *HookRun) *outcome {
 	result := &outcome{}
 	start := time.Now()
-	server, err := m.serve(c)
-	if err != nil {
-		result.startError = err
+	m.mu.Lock()
+	pass := m.pass
+	m.mu.Unlock()
+	if pass != nil && pass(*run) {
+		result.missing = true
 	} else {
-		m.runProgram(c, run, result)
-		server.close()
+		m.serveProgram(c, run, result)
 	}
 	run.Duration = time.Since(start)
 
@@ -213,6 +214,16 @@ func (m *Model) execute(c *hookContext, run *HookRun) *outcome {
 		run.ExitCode = -1
 	}
 	return result
+}
+
+func (m *Model) serveProgram(c *hookContext, run *HookRun, result *outcome) {
+	server, err := m.serve(c)
+	if err != nil {
+		result.startError = err
+		return
+	}
+	defer server.close()
+	m.runProgram(c, run, result)
 }
 
 func (m *Model) runProgram(c *hookContext, run *HookRun, result *outcome) {

@@ -99,6 +99,7 @@ type Model struct {
 	log          []LogLine
 	intervene    func(Call) Intervention
 	failCommit   func(HookRun) CommitFault
+	pass         func(HookRun) bool
 }
 
 // defaultSeed stands for Options.Seed 0. Any number would do; it must not
