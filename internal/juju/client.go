@@ -73,10 +73,15 @@ func query[T any](ctx context.Context, c *Client, tool string, args ...string) (
 	}
 	err = json.Unmarshal(stdout, &answer)
 	if err != nil {
-		// The cause would quote the text, which may be secret-get's.
-		return none, fmt.Errorf("cannot read the answer of %s: not the JSON expected", tool)
+		return none, unexpectedAnswer(tool)
 	}
 	return answer, nil
+}
+
+// unexpectedAnswer does not tell the cause, which would quote the text: it may
+// be secret-get's.
+func unexpectedAnswer(tool string) error {
+	return fmt.Errorf("cannot read the answer of %s: not the JSON expected", tool)
 }
 
 // queryMap is query for an object, and makes null an empty one.

@@ -114,7 +114,7 @@ func TestClientCalls(t *testing.T) {
 				return nil, c.WriteUnitBag(ctx, relation, map[string]string{"gone": "", "ca": "PEM\n", "b": "\x7f\u0085\ufeff<"})
 			},
 			tool: "relation-set", args: []string{"-r", "certificates:3", "--file", "-"},
-			stdin: `{"b":"\u007f\u0085\ufeff\u003c","ca":"PEM\n","gone":""}`,
+			stdin: `{"b":"\u007f\u0085\ufeff<","ca":"PEM\n","gone":""}`,
 		},
 		"changes of the application bag": {
 			call: func(ctx context.Context, c *juju.Client) (any, error) {

@@ -3,10 +3,8 @@
 package juju
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 )
@@ -60,9 +58,16 @@ func (c *Client) ReadApplicationBag(ctx context.Context, r RelationID, applicati
 }
 
 func (c *Client) readBag(ctx context.Context, r RelationID, owner string, args ...string) (map[string]string, error) {
-	bag, err := queryMap[string](ctx, c, "relation-get", args...)
+	stdout, err := c.runner.Run(ctx, Command{Name: "relation-get", Args: append([]string{"--format", "json"}, args...)})
 	if err != nil {
 		return nil, fmt.Errorf("cannot read data of %s in %s: %w", owner, r, err)
+	}
+	bag, err := decodeBag(stdout)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("cannot read data of %s in %s: %w", owner, r, unexpectedAnswer("relation-get"))
+	case bag == nil:
+		return map[string]string{}, nil
 	}
 	return bag, nil
 }
@@ -91,24 +96,4 @@ func (c *Client) writeBag(ctx context.Context, r RelationID, changes map[string]
 		return fmt.Errorf("cannot write data of %s: %w", r, err)
 	}
 	return nil
-}
-
-// encodeBag writes JSON that is YAML too, which is what relation-set reads.
-// YAML refuses some characters that JSON leaves alone, or takes them for line
-// breaks (YAML 1.1, section 5.1), and one of them in a requirer's text must
-// not make the hook fail; escaped they pass. They occur in strings only.
-func encodeBag(bag map[string]string) []byte {
-	text, err := json.Marshal(bag)
-	if err != nil {
-		panic(err) // a map of strings always encodes
-	}
-	var escaped bytes.Buffer
-	for _, r := range string(text) {
-		if r >= 0x7f && r <= 0x9f || r == 0xfeff || r == 0xfffe || r == 0xffff {
-			fmt.Fprintf(&escaped, `\u%04x`, r)
-		} else {
-			escaped.WriteRune(r)
-		}
-	}
-	return escaped.Bytes()
 }
