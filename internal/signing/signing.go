@@ -69,6 +69,8 @@ type signer struct {
 	keys      Keys
 	issuer    *pki.Issuer
 	log       []decision.LogLine
+	// fresh are keys that were made for the orders and not used yet.
+	fresh map[pki.KeyType][]pki.PrivateKey
 }
 
 // CarryOut turns a decision into bytes. An order that cannot be carried out
@@ -82,6 +84,9 @@ func CarryOut(s decision.Snapshot, d decision.Decision, keys Keys) (Changes, err
 	changes := Changes{Status: d.Status, Log: d.Log}
 	desired := d.Record
 	if err := w.carryOutAuthority(d, &desired, &changes); err != nil {
+		return Changes{}, err
+	}
+	if err := w.makeKeys(desired); err != nil {
 		return Changes{}, err
 	}
 	if err := w.signClient(desired.Client); err != nil {
@@ -217,7 +222,7 @@ func (w *signer) signPair(pair *record.Pair) error {
 			return err
 		}
 	}
-	key, err := pki.GenerateKey(pair.Order.KeyType)
+	key, err := w.newKey(pair.Order.KeyType)
 	if err != nil {
 		return err
 	}
@@ -241,14 +246,18 @@ func (w *signer) signKey(pair *record.Pair, key pki.PrivateKey, asked bool) erro
 // signRequests signs the answers to CSRs that have an order and enters them
 // into the index of the relation.
 func (w *signer) signRequests(promised decision.RelationAnswers, index *record.Requests) (decision.RelationAnswers, error) {
+	results, err := w.issueAll(promised.Certificates)
+	if err != nil {
+		return decision.RelationAnswers{}, err
+	}
 	signed := promised
 	signed.Certificates = nil
-	for _, answer := range promised.Certificates {
+	for i, answer := range promised.Certificates {
 		if answer.Order == nil {
 			signed.Certificates = append(signed.Certificates, answer)
 			continue
 		}
-		certificate, err := w.issue(answer.Order.Template, answer.Order.PublicKey)
+		certificate, err := results[i].certificate, results[i].err
 		switch {
 		case errors.Is(err, pki.ErrBadRequest) && answer.Entry != "":
 			w.noteRefusal("a requirer", "a certificate signing request", err)
@@ -290,6 +299,15 @@ func (w *signer) enter(index *record.Requests, csr string, certificate *x509.Cer
 }
 
 func (w *signer) issue(t pki.Template, public crypto.PublicKey) (*x509.Certificate, error) {
+	issuer, err := w.issuing()
+	if err != nil {
+		return nil, err
+	}
+	return issuer.Issue(t, public)
+}
+
+// issuing is the CA that signs leaves, with its key.
+func (w *signer) issuing() (*pki.Issuer, error) {
 	if w.issuer == nil {
 		issuer, err := w.keys.issuer(w.authority.ActiveGeneration())
 		if err != nil {
@@ -297,5 +315,5 @@ func (w *signer) issue(t pki.Template, public crypto.PublicKey) (*x509.Certifica
 		}
 		w.issuer = issuer
 	}
-	return w.issuer.Issue(t, public)
+	return w.issuer, nil
 }
