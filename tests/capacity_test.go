@@ -21,7 +21,7 @@ const bagLimit = 16 << 20
 func TestAFullDatabagRefusesWhatIsNew(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, jujusim.Options{}, 1)
-	const units, requests = 3, 140
+	const units, requests = 2, 210
 	bags := map[string]map[string]string{}
 	var all []string
 	for unit := range units {
@@ -38,7 +38,9 @@ func TestAFullDatabagRefusesWhatIsNew(t *testing.T) {
 		all = append(all, csrs...)
 		bags[fmt.Sprintf("app/%d", unit)] = csrBag(t, csrs...)
 	}
+	s.Pass(func(run jujusim.HookRun) bool { return run.Hook == "certificates-relation-joined" })
 	full := s.relate("app", bags)
+	s.Pass(nil)
 	answers, errors := s.answers(full), s.errors(full)
 	require.NotEmpty(t, errors, "not all of it fits")
 	size := 0

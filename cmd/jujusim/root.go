@@ -18,7 +18,7 @@ func newRootCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true, // main prints them
 	}
-	root.AddCommand(newVersionCommand(), newDemoCommand())
+	root.AddCommand(newVersionCommand(), newDemoCommand(), newBenchCommand())
 	return root
 }
 
