@@ -47,13 +47,19 @@ func (r *bagReader) csrRequests() []CSRRequest {
 	return requests
 }
 
-// parseCSREntry returns the request of one entry, or the reason why it has none.
+// parseCSREntry returns the request of one entry, which is valid JSON, or the reason why it has none.
 // With a reason CSR is set only if the entry can be answered with an error.
 func parseCSREntry(entry string) (request CSRRequest, reason string) {
-	if documentKind(entry) != '{' {
+	if entry[0] != '{' {
 		return CSRRequest{}, "is not a JSON object"
 	}
-	text, _ := stringValue(member(entry, "certificate_signing_request"))
+	members := map[string]string{}
+	eachValue(entry, maxMembers, func(name, value string) {
+		if name == "certificate_signing_request" || name == "ca" {
+			members[name] = value
+		}
+	})
+	text, _ := stringValue(members["certificate_signing_request"])
 	switch {
 	case text == "":
 		return CSRRequest{}, "certificate_signing_request is missing, empty or not text"
@@ -63,7 +69,7 @@ func parseCSREntry(entry string) (request CSRRequest, reason string) {
 		return CSRRequest{}, "certificate_signing_request is not UTF-8 text"
 	}
 	// The library v1 writes no ca, and a Go library writes "false" in quotes.
-	switch member(entry, "ca") {
+	switch members["ca"] {
 	case "", "null", "false", `"false"`, "0":
 		return CSRRequest{CSR: text}, ""
 	case "true", `"true"`, "1":

@@ -122,55 +122,6 @@ func scanEntry(text string) (csr string, length int, err error) {
 	return csr, len(text) - len(s.rest), err
 }
 
-// scanner walks over JSON text of a known form.
-type scanner struct {
-	rest   string
-	failed bool
-}
-
-func (s *scanner) accept(token string) bool {
-	rest, ok := strings.CutPrefix(s.rest, token)
-	s.rest = rest
-	return ok
-}
-
-func (s *scanner) expect(token string) {
-	if !s.accept(token) {
-		s.failed = true
-	}
-}
-
-// quoted steps over a string and returns it with its quotes. What is between
-// them is not looked at, but for where it ends.
-func (s *scanner) quoted() string {
-	if !strings.HasPrefix(s.rest, `"`) {
-		s.failed = true
-		return ""
-	}
-	for end := 1; ; end++ {
-		i := strings.IndexByte(s.rest[end:], '"')
-		if i < 0 {
-			s.failed = true
-			return ""
-		}
-		end += i
-		if !escaped(s.rest, end) {
-			text := s.rest[:end+1]
-			s.rest = s.rest[end+1:]
-			return text
-		}
-	}
-}
-
-// escaped tells whether an odd number of backslashes stands before a byte.
-func escaped(text string, at int) bool {
-	odd := false
-	for at--; at >= 0 && text[at] == '\\'; at-- {
-		odd = !odd
-	}
-	return odd
-}
-
 // unquote returns the text of a JSON string. In PEM only the ends of lines are
 // escaped.
 func unquote(quoted string) (string, error) {

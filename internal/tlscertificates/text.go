@@ -38,22 +38,34 @@ func documentKind(text string) byte {
 // It returns how many there were and whether there are more. Unlike a struct it
 // tells "ca" from "CA", and unlike a map or a slice it need not hold them all.
 func eachValue(document string, most int, visit func(key, value string)) (read int, more bool) {
-	decoder := json.NewDecoder(strings.NewReader(document))
-	opening, err := decoder.Token()
-	for err == nil && decoder.More() {
+	s := scanner{rest: document}
+	s.space()
+	object := s.accept("{")
+	if !object {
+		s.expect("[")
+	}
+	for !s.failed {
+		s.space()
+		if s.accept("}") || s.accept("]") {
+			return read, false
+		}
 		if read == most {
 			return read, true
 		}
-		var key string
-		if opening == json.Delim('{') {
-			token, _ := decoder.Token()
-			key, _ = token.(string)
+		if s.accept(",") {
+			s.space()
 		}
-		var value json.RawMessage
-		err = decoder.Decode(&value)
-		if err == nil {
+		var key string
+		if object {
+			key, _ = stringValue(s.quoted())
+			s.space()
+			s.expect(":")
+			s.space()
+		}
+		value := s.value()
+		if !s.failed {
 			read++
-			visit(key, string(value))
+			visit(key, value)
 		}
 	}
 	return read, false
