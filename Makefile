@@ -5,7 +5,7 @@ ARCHES   ?= $(ARCH)
 FUZZTIME ?= 1m
 VULN     := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
-.PHONY: help build charm demo test test-all check format vet staticcheck vulnerabilities tidy docs fuzz clean
+.PHONY: help build charm demo bench test test-all check format vet staticcheck vulnerabilities tidy docs fuzz clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -19,6 +19,11 @@ charm: ## pack build/tls-authority_<arch>.charm; ARCHES="amd64 arm64 ppc64el s39
 demo: ## deploy the charm in a simulated model, watch it issue certificates and rotate its CA
 	@go run ./cmd/packcharm --arch $(ARCH)
 	@go run ./cmd/jujusim demo --charm build/tls-authority_$(ARCH).charm
+
+bench: ## measure what a hook costs, in models of growing size and beside other CAs: some eight minutes
+	@go run ./cmd/packcharm --arch $(ARCH)
+	@go build -o build/jujusim ./cmd/jujusim
+	@build/jujusim bench --charm build/tls-authority_$(ARCH).charm --json build/bench.json
 
 test: ## run the tests with the race detector; they pack the charm they drive
 	@go run ./cmd/testreport -race -timeout 20m ./...

@@ -7,6 +7,8 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"tls-authority/internal/bench"
 )
 
 // newRootCommand returns the command with its subcommands. New ones are added
@@ -18,7 +20,7 @@ func newRootCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true, // main prints them
 	}
-	root.AddCommand(newVersionCommand(), newDemoCommand(), newBenchCommand())
+	root.AddCommand(newVersionCommand(), newDemoCommand(), bench.NewCommand())
 	return root
 }
 
