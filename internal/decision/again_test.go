@@ -209,3 +209,43 @@ func TestAnAnswerThatIsNotReplacedIsNotRead(t *testing.T) {
 		})
 	}
 }
+
+// TestAnEventOfOneLosesNothingOfTheOthers has an event of one unit meet a
+// databag of ours that it cannot make sense of by itself.
+func TestAnEventOfOneLosesNothingOfTheOthers(t *testing.T) {
+	t.Parallel()
+	first, second := newCSR(t, pkix.Name{CommonName: "first.example"}), newCSR(t, pkix.Name{CommonName: "second.example"})
+	shown := map[string]map[string]string{"app/0": csrBag(t, first), "app/1": csrBag(t, second)}
+	for name, harm := range map[string]func(w *world){
+		"the index lost an answer": func(w *world) { w.s.Peer.Record.CSR[3].Certificates = nil },
+		"the databag is broken":    func(w *world) { w.s.Relations[0].OwnApplicationBag["certificates"] = "garbage" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.relate(3, "app", shown)
+			w.settle()
+			harm(w)
+			harmed := w.s.Relations[0].OwnApplicationBag["certificates"]
+
+			whole := w.s.Relations[0]
+			alone := whole
+			alone.Owner, alone.Units = "app/0", whole.Units[:1]
+			alone.Unmet = alone.Missing(w.s.Record())
+			w.s.Sweep, w.s.Relations = false, []decision.Relation{alone}
+			w.settle()
+			bag := w.s.Relations[0].OwnApplicationBag
+			require.Equal(t, harmed, bag["certificates"], "it is left alone")
+			require.Equal(t, []int{3}, w.s.Record().Agenda.Relations)
+
+			whole.OwnApplicationBag = bag
+			w.s.Relations = []decision.Relation{whole}
+			w.settle()
+			require.Empty(t, w.s.Record().Agenda.Relations)
+			answers, err := tlscertificates.ParseCertificates(w.s.Relations[0].OwnApplicationBag["certificates"])
+			require.NoError(t, err)
+			require.Len(t, answers, 2)
+			require.Len(t, w.s.Record().CSR[3].Certificates, 2)
+		})
+	}
+}

@@ -52,7 +52,13 @@ func serveRequests(s Snapshot, a Authority, relation Relation, d *Decision) {
 	desk.after = &record.Requests{Application: relation.Application}
 	desk.answers.Capabilities = s.Config.Capabilities()
 	desk.unread = unreadOwners(relation)
-	order := desk.readPublished(d)
+	order, readable := desk.readPublished(d)
+	if !readable && relation.Owner != "" {
+		// The others are to be answered anew too: the relation is looked at as
+		// a whole.
+		d.Record.Agenda.Relations = record.Include(d.Record.Agenda.Relations, number)
+		return
+	}
 	desk.room = d.newRoom(relation)
 	requests := desk.requests()
 	desk.retainProblems()
@@ -61,7 +67,7 @@ func serveRequests(s Snapshot, a Authority, relation Relation, d *Decision) {
 			w.requesters = desk.withUnread(desk.find(csr).Requesters, w.requesters)
 			desk.serve(w)
 		} else {
-			desk.retain(csr)
+			desk.retain(csr, d)
 		}
 	}
 	desk.retainRefused(requests)
@@ -83,18 +89,17 @@ func serveRequests(s Snapshot, a Authority, relation Relation, d *Decision) {
 // CSRs in their order, which answers keep: a requirer that compares lists sees
 // nothing move. A bag that does not read is one that we did not write: all of
 // it is answered anew.
-func (desk *requestDesk) readPublished(d *Decision) []string {
+func (desk *requestDesk) readPublished(d *Decision) (order []string, readable bool) {
 	desk.published = map[string]tlscertificates.Published{}
 	text := desk.relation.OwnApplicationBag[tlscertificates.KeyCertificates]
 	if text == "" {
-		return nil
+		return nil, true
 	}
 	entries, err := tlscertificates.SplitPublished(text)
 	if err != nil {
 		d.Log = append(d.Log, warning("cannot read our own answers in relation %s, issuing them anew: %v", desk.relation.ID, err))
-		return nil
+		return nil, false
 	}
-	order := make([]string, 0, len(entries))
 	for _, entry := range entries {
 		if _, twice := desk.published[entry.CSR]; twice {
 			continue
@@ -102,7 +107,7 @@ func (desk *requestDesk) readPublished(d *Decision) []string {
 		desk.published[entry.CSR] = entry
 		order = append(order, entry.CSR)
 	}
-	return order
+	return order, true
 }
 
 // find returns the index entry of a CSR; empty without one.
@@ -193,8 +198,14 @@ func (desk *requestDesk) withUnread(before, requesters []string) []string {
 }
 
 // retain leaves an answer in place whose request may still be wanted.
-func (desk *requestDesk) retain(csr string) {
+func (desk *requestDesk) retain(csr string, d *Decision) {
 	entry := desk.find(csr)
+	if entry.Request == "" && desk.relation.Owner != "" {
+		// The index lost whose it is: who shows it is found out later.
+		desk.answers.Certificates = append(desk.answers.Certificates, RequestAnswer{Published: desk.published[csr]})
+		d.Record.Agenda.Relations = record.Include(d.Record.Agenda.Relations, desk.relation.ID.Number)
+		return
+	}
 	owners := desk.withUnread(entry.Requesters, nil)
 	if len(owners) == 0 {
 		return
