@@ -38,9 +38,11 @@ func TestAFullDatabagRefusesWhatIsNew(t *testing.T) {
 		all = append(all, csrs...)
 		bags[fmt.Sprintf("app/%d", unit)] = csrBag(t, csrs...)
 	}
-	s.Pass(func(run jujusim.HookRun) bool { return run.Hook == "certificates-relation-joined" })
+	s.Pass(func(run jujusim.HookRun) bool { return strings.HasPrefix(run.Hook, "certificates-relation-") })
 	full := s.relate("app", bags)
 	s.Pass(nil)
+	require.NoError(t, s.Queue(charm+"/0", "config-changed"))
+	s.settle()
 	answers, errors := s.answers(full), s.errors(full)
 	require.NotEmpty(t, errors, "not all of it fits")
 	size := 0

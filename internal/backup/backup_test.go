@@ -32,7 +32,6 @@ func TestRoundTrip(t *testing.T) {
 		"an identity, for its own recipient": {opens, opens},
 		"a recipient that outlives quantum":  {backup.Lock{Recipient: hybrid.Recipient().String()}, backup.Lock{Identity: hybrid.String()}},
 		"an identity that outlives quantum":  {backup.Lock{Identity: hybrid.String()}, backup.Lock{Identity: hybrid.String()}},
-		"a passphrase":                       {backup.Lock{Passphrase: "twelve chars"}, backup.Lock{Passphrase: "twelve chars"}},
 	} {
 		t.Run(sentence, func(t *testing.T) {
 			t.Parallel()

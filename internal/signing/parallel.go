@@ -13,8 +13,13 @@ import (
 	"tls-authority/internal/record"
 )
 
-// each calls do for all numbers below n, on all cores.
+// each calls do for all numbers below n, on all cores. One number is not worth
+// a thread, which costs a small hook a tenth of its time.
 func each(n int, do func(i int)) {
+	if n == 1 {
+		do(0)
+		return
+	}
 	var next atomic.Int64
 	var workers sync.WaitGroup
 	for range min(n, runtime.GOMAXPROCS(0)) {
