@@ -33,19 +33,22 @@ func keyCost(t pki.KeyType) int {
 // at again when it does not.
 func (desk *legacyDesk) takeKey() bool {
 	cost := keyCost(desk.s.Config.KeyType)
-	if desk.d.keys < cost {
+	if desk.keys < cost {
 		desk.short = true
 		return false
 	}
+	desk.keys -= cost
 	desk.d.keys -= cost
 	return true
 }
 
-// plan notes whether requests of the relation wait for their keys.
+// plan notes whether requests of the relation wait for their keys, or are to be
+// judged beside those of the other units.
 func (desk *legacyDesk) plan() {
 	agenda, number := &desk.d.Record.Agenda, desk.relation.ID.Number
+	judged := desk.relation.Owner != "" && len(desk.before.Problems)+len(desk.after.Problems) > 0
 	switch {
-	case desk.short:
+	case desk.short || judged:
 		agenda.Relations = record.Include(agenda.Relations, number)
 	case desk.relation.Owner == "":
 		agenda.Relations = record.Exclude(agenda.Relations, number)
@@ -63,9 +66,10 @@ func (d *Decision) plan(s Snapshot) {
 	}
 	for _, relation := range s.Relations {
 		switch {
+		case relation.Owner != "":
 		case len(relation.Unmet) == 0:
 			agenda.Later = record.Exclude(agenda.Later, relation.ID.Number)
-		case relation.Owner == "":
+		default:
 			agenda.Later = record.Include(agenda.Later, relation.ID.Number)
 		}
 	}

@@ -26,6 +26,8 @@ type legacyDesk struct {
 	room     *room
 	// unmet are the units whose databags are not read.
 	unmet map[string]bool
+	// keys is how many more keys this hook makes for the relation.
+	keys int
 	// short tells that a request waits for its key.
 	short bool
 }
@@ -44,13 +46,18 @@ func serveLegacy(s Snapshot, a Authority, relation Relation, d *Decision) {
 		desk.unmet[unit] = true
 	}
 	desk.room = d.newLegacyRoom(desk.before)
+	desk.keys = d.keys
+	if len(s.Relations) > 1 {
+		desk.keys = (d.keys + 1) / 2 // keys for requests that come to nothing must not starve the others
+	}
 	desk.retainProblems()
 	desk.switchCA()
 	desk.wave = newWave(s, desk.before.Count())
+	desk.retainUnmet()
 	for _, unit := range speakers(relation) {
 		desk.serveUnit(unit)
 	}
-	desk.retainUnmet()
+	slices.SortFunc(desk.after.Units, func(a, b record.Unit) int { return compareUnits(a.Unit, b.Unit) })
 	desk.nameUnits()
 	desk.share()
 	desk.plan()
@@ -115,7 +122,6 @@ func (desk *legacyDesk) retainUnmet() {
 			desk.after.Units = append(desk.after.Units, unit)
 		}
 	}
-	slices.SortFunc(desk.after.Units, func(a, b record.Unit) int { return compareUnits(a.Unit, b.Unit) })
 }
 
 // retainIncomplete leaves in place what a unit has of the kinds whose requests
@@ -208,7 +214,7 @@ func (desk *legacyDesk) pair(kind tlscertificates.Kind, before *record.Answer, p
 	}
 	template, err := desk.template(profile, commonName, names)
 	if err == nil && before == nil {
-		err = desk.checkLimit()
+		err = desk.checkLimit(names)
 	}
 	switch {
 	case err != nil && valid:
@@ -220,9 +226,9 @@ func (desk *legacyDesk) pair(kind tlscertificates.Kind, before *record.Answer, p
 		return &before.Pair, nil
 	case unchanged && !desk.wave.takes(before.Pair):
 		return &before.Pair, nil
-	case renewed && !desk.takeKey():
+	case unchanged && !desk.takeKey():
 		return &before.Pair, nil
-	case renewed:
+	case renewed && (unchanged || desk.takeKey()):
 		return replacing(before, desk.order("renewal", template)), nil
 	case current:
 		order := desk.order("names changed", template)
@@ -266,11 +272,12 @@ func (desk *legacyDesk) template(profile pki.Profile, commonName string, names p
 	return template, nil
 }
 
-func (desk *legacyDesk) checkLimit() error {
+func (desk *legacyDesk) checkLimit(names pki.Names) error {
 	if limit := desk.s.Config.CertificateLimit; limit >= 0 && desk.after.Count() >= limit {
 		return fmt.Errorf("the relation has %d certificates, which is the option certificate-limit", limit)
 	}
-	return desk.room.take(pairSize, pairSize)
+	size := pairSize + namesSize(names)
+	return desk.room.take(size, size)
 }
 
 func (desk *legacyDesk) order(reason string, template pki.Template) *record.Order {
@@ -311,11 +318,11 @@ func (desk *legacyDesk) share() {
 	desk.after.Shared = &shared
 }
 
-// retainProblems keeps what is told of units that are not read; the names that
-// they claim are judged anew.
+// retainProblems keeps what is told of units that are not read. The names that
+// they claim are judged anew, and so is what they share.
 func (desk *legacyDesk) retainProblems() {
 	for _, p := range desk.before.Problems {
-		if desk.unmet[p.Requester] && p.Subject != claimSubject {
+		if desk.unmet[p.Requester] && p.Requester != desk.relation.Application && p.Subject != claimSubject {
 			desk.after.Problems = record.AddProblem(desk.after.Problems, p)
 		}
 	}

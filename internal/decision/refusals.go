@@ -34,12 +34,19 @@ const (
 	maxErrorBytes = 1 << 20
 )
 
-// refuse publishes an error while there is room for it.
+// refuse publishes an error while there is room for it; one for each CSR.
 func (r *refusals) refuse(requesters []string, e tlscertificates.RequestError) {
+	digest := record.Digest(e.CSR)
+	if i := slices.IndexFunc(r.refused, func(known record.Refused) bool { return known.Request == digest }); i >= 0 {
+		all := append(slices.Clone(r.refused[i].Requesters), requesters...)
+		slices.SortFunc(all, compareUnits)
+		r.refused[i].Requesters = slices.Compact(all)
+		return
+	}
 	r.errorBytes += 2 * len(e.CSR)
 	if len(r.errors) < maxErrors && r.errorBytes <= maxErrorBytes {
 		r.errors = append(r.errors, e)
-		r.refused = append(r.refused, record.Refused{Request: record.Digest(e.CSR), Requesters: requesters})
+		r.refused = append(r.refused, record.Refused{Request: digest, Requesters: requesters, Code: int(e.Code)})
 	}
 }
 
@@ -85,6 +92,9 @@ func (desk *requestDesk) refuseUnread(requests *requestList) {
 	answered := map[string]bool{}
 	for _, csr := range requests.order {
 		answered[csr] = true
+	}
+	for _, answer := range desk.answers.Certificates {
+		answered[answer.CSR] = true // one that was not read asks for it properly
 	}
 	for _, entry := range desk.unreadable {
 		if !answered[entry.CSR] {

@@ -59,12 +59,14 @@ func serveRequests(s Snapshot, a Authority, relation Relation, d *Decision) {
 		d.Record.Agenda.Relations = record.Include(d.Record.Agenda.Relations, number)
 		return
 	}
-	desk.room = d.newRoom(relation)
+	desk.room = d.newRoom(a, relation, len(order))
 	requests := desk.requests()
 	desk.retainProblems()
 	for _, csr := range order {
 		if w, shown := requests.take(csr); shown {
-			w.requesters = desk.withUnread(desk.find(csr).Requesters, w.requesters)
+			entry, shown := desk.find(csr), len(w.requesters)
+			w.requesters = desk.withUnread(entry.Requesters, w.requesters)
+			w.CA = w.CA && (len(w.requesters) == shown || entry.CA) // as in requestList.add
 			desk.serve(w)
 		} else {
 			desk.retain(csr, d)
@@ -77,7 +79,11 @@ func serveRequests(s Snapshot, a Authority, relation Relation, d *Decision) {
 	desk.refuseUnread(requests)
 	desk.answers.Errors, desk.after.Refused = desk.inOrder()
 	d.Answers[number] = desk.answers
-	if len(desk.after.Certificates) == 0 && len(desk.after.Problems) == 0 {
+	if relation.Owner != "" && len(desk.before.Problems)+len(desk.before.Refused)+len(desk.after.Problems) > 0 {
+		// What is refused may depend on what others ask for.
+		d.Record.Agenda.Relations = record.Include(d.Record.Agenda.Relations, number)
+	}
+	if len(desk.after.Certificates)+len(desk.after.Problems)+len(desk.after.Refused) == 0 {
 		delete(d.Record.CSR, number)
 	} else {
 		d.Record.CSR[number] = desk.after
@@ -194,6 +200,7 @@ func (desk *requestDesk) withUnread(before, requesters []string) []string {
 			requesters = append(requesters, owner)
 		}
 	}
+	slices.SortFunc(requesters, compareUnits) // an application sorts before its units
 	return requesters
 }
 

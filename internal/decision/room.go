@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 
+	"tls-authority/internal/pki"
 	"tls-authority/internal/record"
 	"tls-authority/internal/tlscertificates"
 )
@@ -29,6 +30,7 @@ const (
 	indexEntrySize      = 400
 	certificateOverhead = 2048
 	pairSize            = 8 << 10
+	pairOverhead        = 512
 )
 
 // room is what is left, in bytes, in the databags that a relation's answers go
@@ -38,15 +40,26 @@ type room struct {
 	peer     *int
 }
 
-// newRoom measures a relation's room for answers of the CSR dialect.
-func (d *Decision) newRoom(relation Relation) *room {
+// newRoom measures a relation's room for answers of the CSR dialect. Each of
+// them grows while the CA is rotated, by what leads from the new root to the
+// old one.
+func (d *Decision) newRoom(a Authority, relation Relation, answers int) *room {
 	published := len(relation.OwnApplicationBag[tlscertificates.KeyCertificates])
-	return &room{relation: bagLimit - besides - published, peer: &d.peerRoom}
+	return &room{relation: bagLimit - besides - published - answers*a.growth(), peer: &d.peerRoom}
 }
+
+// growth is what a rotation adds to one answer, in bytes.
+func (a Authority) growth() int { return 2 * len(a.Certificate.Raw) * 3 / 2 }
 
 // newLegacyRoom measures it for pairs of the legacy dialect, in the unit databag.
 func (d *Decision) newLegacyRoom(before *record.Legacy) *room {
-	return &room{relation: bagLimit - besides - before.Count()*pairSize/2, peer: &d.peerRoom}
+	r := &room{relation: bagLimit - besides, peer: &d.peerRoom}
+	for _, unit := range before.Units {
+		for _, answer := range unit.Pairs {
+			r.relation -= (len(answer.Certificate)+len(answer.Key))*3/2 + pairOverhead
+		}
+	}
+	return r
 }
 
 // measureRoom measures the room in the peer databag.
@@ -84,6 +97,16 @@ func (desk *requestDesk) answerSize(w *wanted) int {
 	size := len(w.CSR) + 2*(len(w.CSR)+certificateOverhead)
 	for _, above := range slices.Concat(desk.a.Outlook.Path(), [][]byte{desk.a.Outlook.Anchor().Root()}) {
 		size += len(above) * 3 / 2
+	}
+	return size + desk.a.growth()
+}
+
+// namesSize is what the names of a pair add to pairSize: they are in the
+// certificate, and in the record beside it.
+func namesSize(names pki.Names) int {
+	size := 0
+	for _, text := range names.Texts() {
+		size += 4 * len(text)
 	}
 	return size
 }

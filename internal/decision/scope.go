@@ -97,7 +97,9 @@ func refusedForNow(r record.Record, number int) bool {
 		return true
 	}
 	requests := r.CSR[number]
-	return requests != nil && slices.ContainsFunc(requests.Problems, passes)
+	return requests != nil && slices.ContainsFunc(requests.Refused, func(refused record.Refused) bool {
+		return refused.Code == int(tlscertificates.ServerNotAvailable)
+	})
 }
 
 // Concerns tells whether our databag of the CSR dialect may change by what an

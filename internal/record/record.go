@@ -151,6 +151,7 @@ type Requests struct {
 type Refused struct {
 	Request    string   `json:"request"`
 	Requesters []string `json:"requesters"`
+	Code       int      `json:"code"`
 }
 
 // Certificate is one answered CSR. Request is a digest of its text;

@@ -42,7 +42,7 @@ func (r *Requests) Refuse(csr string, code tlscertificates.ErrorCode, reason str
 	}
 	entry := r.Certificates[i]
 	r.Certificates = slices.Delete(r.Certificates, i, i+1)
-	r.Refused = append(r.Refused, Refused{Request: entry.Request, Requesters: entry.Requesters})
+	r.Refused = append(r.Refused, Refused{Request: entry.Request, Requesters: entry.Requesters, Code: int(code)})
 	r.Problems = AddProblem(r.Problems, Problem{Requester: entry.Requesters[0], Subject: entry.Name, Reason: reason, Code: int(code)})
 }
 
