@@ -3,7 +3,6 @@
 package decision
 
 import (
-	"bytes"
 	"slices"
 
 	"tls-authority/internal/pki"
@@ -90,5 +89,5 @@ func sameAuthority(a, b *record.Authority) bool {
 }
 
 func sameGeneration(a, b record.Generation) bool {
-	return a.ID == b.ID && a.Destroyed == b.Destroyed && bytes.Equal(a.Certificate, b.Certificate) && slices.EqualFunc(a.Chain, b.Chain, bytes.Equal)
+	return a.ID == b.ID && a.Destroyed == b.Destroyed && sameChain(a, b)
 }
