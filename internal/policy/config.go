@@ -51,6 +51,14 @@ type Config struct {
 	CertificateLimit int
 	// RotationHold is the least time that a rotation stays in each stage.
 	RotationHold time.Duration
+	// RevokeOnDeparture tells that certificates are revoked when whoever asked
+	// for them leaves.
+	RevokeOnDeparture bool
+	// StatusPort is the TCP port of the status service, 0 when there is none.
+	StatusPort int
+	// StatusURL is where relying parties find the status service, without a
+	// slash at its end; empty when certificates are not to say.
+	StatusURL string
 }
 
 // Provider names us in what requirers of the CSR dialect read.
@@ -114,6 +122,9 @@ func ParseConfig(raw map[string]json.RawMessage, application, model string) (Con
 		AllowCARequests:     o.boolean("allow-ca-requests", false),
 		CertificateLimit:    o.limit("certificate-limit", 2500),
 		RotationHold:        o.duration("rotation-hold", "24h", 0, maxRotationHold),
+		RevokeOnDeparture:   o.boolean("revoke-on-departure", false),
+		StatusPort:          o.port("status-port", 9880),
+		StatusURL:           o.url("status-url"),
 	}
 	if config.CASubject.CommonName == "" {
 		config.CASubject.CommonName = defaultCommonName(application, model)

@@ -40,6 +40,7 @@ func TestParseConfigDefaults(t *testing.T) {
 		DeniedCommonNames:   []string{"client", "system:kube-apiserver", "system:kube-controller-manager", "system:kube-scheduler", "system:admin"},
 		AllowWildcards:      true,
 		CertificateLimit:    2500,
+		StatusPort:          9880,
 	}
 	for name, options := range map[string]map[string]json.RawMessage{
 		"without options":            nil,
@@ -69,6 +70,7 @@ func TestParseConfigReadsOptions(t *testing.T) {
 		"allowed-ip-ranges": "10.1.2.3/8 192.0.2.1 2001:DB8::1/32 ::ffff:172.16.0.0/108 10.0.0.0/8 ::1",
 		"allow-wildcards":   false, "allow-ca-requests": true, "certificate-limit": -1,
 		"ca-source": "imported", "ca-secret": "secret:cq1", "rotation-hold": "0m",
+		"revoke-on-departure": true, "status-port": 80, "status-url": "http://pki.example.com:9880/ca/",
 	})
 	var ranges []netip.Prefix
 	for _, text := range []string{"10.0.0.0/8", "172.16.0.0/12", "192.0.2.1/32", "::1/128", "2001:db8::/32"} {
@@ -88,6 +90,7 @@ func TestParseConfigReadsOptions(t *testing.T) {
 		DeniedOrganizations: []string{"a", "b"}, DeniedCommonNames: []string{},
 		AllowedDomains:  []string{"example.com", "intern", "xn--bcher-kva.example"},
 		AllowCARequests: true, CertificateLimit: -1,
+		RevokeOnDeparture: true, StatusPort: 80, StatusURL: "http://pki.example.com:9880/ca",
 	}, config)
 }
 
@@ -132,6 +135,15 @@ func TestParseConfigProblems(t *testing.T) {
 		"a range that is too narrow":      {"allowed-ip-ranges", "10.0.0.0/33", "is neither"},
 		"a range with a zone":             {"allowed-ip-ranges", "fe80::1%eth0", "is neither"},
 		"a range around mapped addresses": {"allowed-ip-ranges", "::ffff:0:0/95", "is neither"},
+		"a port that is none":             {"status-port", 65536, "65536 is neither a port nor 0"},
+		"a port below none":               {"status-port", -1, "-1 is neither"},
+		"a URL without a scheme":          {"status-url", "pki.example.com", "is no URL such as http://pki.example.com"},
+		"a URL of TLS":                    {"status-url", "https://pki.example.com", "is no URL such as"},
+		"a URL without a host":            {"status-url", "http://:9880", "is no URL such as"},
+		"a URL with a password":           {"status-url", "http://a:b@pki.example.com", "has a user"},
+		"a URL with a query":              {"status-url", "http://pki.example.com/?a", "has a user, a query"},
+		"a URL with a space":              {"status-url", "http://pki.example.com/a b", "printable ASCII"},
+		"a URL that is too long":          {"status-url", "http://pki.example.com/" + strings.Repeat("a", 255), "longer than 255"},
 		"a range by mask":                 {"allowed-ip-ranges", "10.0.0.0/255.0.0.0", "is neither"},
 	}
 	for name, tc := range tests {
@@ -216,7 +228,7 @@ func TestConfigYAMLAgrees(t *testing.T) {
 // the name of the option that it reads, and the type that it wants.
 func optionsInCode(t *testing.T) map[string]string {
 	t.Helper()
-	types := map[string]string{"boolean": "boolean", "limit": "int", "secret": "secret"}
+	types := map[string]string{"boolean": "boolean", "limit": "int", "port": "int", "secret": "secret"}
 	file, err := parser.ParseFile(token.NewFileSet(), "config.go", nil, 0)
 	require.NoError(t, err)
 	found := map[string]string{}

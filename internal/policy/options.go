@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -60,6 +61,39 @@ func (o *optionReader) limit(option string, byDefault int) int {
 		return byDefault
 	}
 	return int(number)
+}
+
+// port reads the number of a TCP port, or 0 for none.
+func (o *optionReader) port(option string, byDefault int) int {
+	number := value(o, option, float64(byDefault), "a whole number")
+	if number != math.Trunc(number) || number < 0 || number > math.MaxUint16 {
+		o.complain(option, "%v is neither a port nor 0 for none", number)
+		return byDefault
+	}
+	return int(number)
+}
+
+// maxURL keeps certificates small: each has the URL three times.
+const maxURL = 255
+
+// url reads the address of a plain HTTP service. It is put into certificates,
+// so it has one spelling there; https would have its certificate checked by
+// what is being fetched (RFC 5280 section 8).
+func (o *optionReader) url(option string) string {
+	text := strings.TrimRight(o.text(option, ""), "/")
+	if text == "" {
+		return ""
+	}
+	parsed, err := url.Parse(text)
+	switch {
+	case err != nil || parsed.Scheme != "http" || parsed.Hostname() == "":
+		o.complain(option, "%q is no URL such as http://pki.example.com", text)
+	case parsed.User != nil || parsed.RawQuery != "" || parsed.ForceQuery || parsed.Fragment != "":
+		o.complain(option, "%q has a user, a query or a fragment", text)
+	case len(text) > maxURL || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }):
+		o.complain(option, "%q is longer than %d characters, or has others than printable ASCII", text, maxURL)
+	}
+	return text
 }
 
 // secret reads the URI of a secret, as Juju writes it.
