@@ -187,6 +187,7 @@ func (t Template) prepare(issuer *x509.Certificate, public crypto.PublicKey) (*x
 		EmailAddresses:        names.Email,
 	}
 	t.Constraints.apply(template)
+	t.Links.apply(template)
 	for _, address := range names.IP {
 		template.IPAddresses = append(template.IPAddresses, address.AsSlice())
 	}
@@ -212,6 +213,19 @@ func (t Template) prepare(issuer *x509.Certificate, public crypto.PublicKey) (*x
 		template.ExtraExtensions = []pkix.Extension{noCheck()}
 	}
 	return template, nil
+}
+
+// apply writes the links that there are.
+func (l Links) apply(template *x509.Certificate) {
+	if l.OCSP != "" {
+		template.OCSPServer = []string{l.OCSP}
+	}
+	if l.Issuer != "" {
+		template.IssuingCertificateURL = []string{l.Issuer}
+	}
+	if l.CRL != "" {
+		template.CRLDistributionPoints = []string{l.CRL}
+	}
 }
 
 const serialSize = 16 // octets

@@ -40,6 +40,43 @@ func leafKeys(t *testing.T) map[string]crypto.PublicKey {
 	}
 }
 
+var links = pki.Links{OCSP: "http://pki.example.com/ocsp", Issuer: "http://pki.example.com/ca/1.der", CRL: "http://pki.example.com/crl/1.crl"}
+
+// TestIssueWritesLinks: RFC 5280 sections 4.2.1.13 and 4.2.2.1, read by another
+// stack.
+func TestIssueWritesLinks(t *testing.T) {
+	t.Parallel()
+	issuer := newIssuer(t, keyOf(pki.ECDSAP256))
+	template := leafTemplate(pki.Server)
+	template.Links = links
+	cert, err := issuer.Issue(template, rsa2048b().Public())
+	require.NoError(t, err)
+	folder := t.TempDir()
+	writeFile(t, folder, "leaf.pem", pki.EncodeCertificatePEM(cert.Raw))
+	printed, err := openssl(t, folder, "x509", "-in", "leaf.pem", "-noout", "-ext", "authorityInfoAccess,crlDistributionPoints")
+	require.NoError(t, err, printed)
+	for _, link := range []string{"OCSP - URI:" + links.OCSP, "CA Issuers - URI:" + links.Issuer, "URI:" + links.CRL} {
+		require.Contains(t, printed, link)
+	}
+	one := leafTemplate(pki.Client)
+	one.Links.OCSP = links.OCSP
+	cert, err = issuer.Issue(one, rsa2048b().Public())
+	require.NoError(t, err)
+	require.Empty(t, cert.CRLDistributionPoints)
+	require.Empty(t, cert.IssuingCertificateURL)
+	cert, err = issuer.Issue(template, rsa2048b().Public())
+	require.NoError(t, err)
+	other := template
+	other.Links.CRL = "http://pki.example.com/crl/2.crl"
+	require.ErrorContains(t, pki.CheckProfile(cert, issuer.Certificate(), other), "wrong links")
+	other.Links = pki.Links{}
+	require.ErrorContains(t, pki.CheckProfile(cert, issuer.Certificate(), other), "wrong links")
+	root := rootTemplate()
+	root.Links = links
+	_, err = pki.CreateSelfSigned(root, keyOf(pki.ECDSAP256))
+	require.ErrorContains(t, err, "links are not for a root")
+}
+
 func leafTemplates() map[string]pki.Template {
 	templates := map[string]pki.Template{
 		"server": leafTemplate(pki.Server), "client": leafTemplate(pki.Client),

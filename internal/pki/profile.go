@@ -72,6 +72,16 @@ type Template struct {
 	Validity Validity
 	// Constraints are for a SubCA only. Nil and empty ones are none.
 	Constraints *NameConstraints
+	// Links are none in a Root or Responder.
+	Links Links
+}
+
+// Links say where relying parties find out about a certificate: URLs of plain
+// HTTP, each empty where there is none (RFC 5280 sections 4.2.1.13 and 4.2.2.1).
+type Links struct {
+	OCSP   string
+	Issuer string // the issuer's certificate, DER
+	CRL    string // the list of the issuer that signs the certificate
 }
 
 // isAuthority tells whether the certificate may sign others.
@@ -141,6 +151,8 @@ func (t Template) check() (subject []byte, err error) {
 		return nil, refusal("a " + t.Profile.String() + " has a subject and no alternative names")
 	case t.Profile == Responder && t.Validity.NotAfter.Sub(t.Validity.NotBefore) >= maxResponderValidity:
 		return nil, errors.New("a responder is valid for 7 days at most")
+	case (t.Profile == Root || t.Profile == Responder) && t.Links != Links{}:
+		return nil, errors.New("links are not for a " + t.Profile.String())
 	case t.Profile != SubCA && !t.Constraints.isEmpty():
 		return nil, errors.New("name constraints are not for a " + t.Profile.String())
 	}

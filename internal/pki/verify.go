@@ -20,6 +20,8 @@ const (
 	oidNameConstraints  = "2.5.29.30"
 	oidAuthorityKeyID   = "2.5.29.35"
 	oidExtKeyUsage      = "2.5.29.37"
+	oidCRLPoints        = "2.5.29.31"
+	oidAuthorityInfo    = "1.3.6.1.5.5.7.1.1"
 	oidNoCheck          = "1.3.6.1.5.5.7.48.1.5" // RFC 6960 section 4.2.2.2.1
 
 	oidServerAuth = "1.3.6.1.5.5.7.3.1"
@@ -70,6 +72,8 @@ func checkFields(cert, issuer, want *x509.Certificate, t Template) error {
 		{"basic constraints", cert.BasicConstraintsValid && cert.IsCA == want.IsCA && cert.MaxPathLen == want.MaxPathLen},
 		{"path length of the issuer", t.Profile != SubCA || mayHaveAuthorities(issuer)},
 		{"subject key identifier", bytes.Equal(cert.SubjectKeyId, want.SubjectKeyId)},
+		{"links", slices.Equal(cert.OCSPServer, want.OCSPServer) && slices.Equal(cert.IssuingCertificateURL, want.IssuingCertificateURL) &&
+			slices.Equal(cert.CRLDistributionPoints, want.CRLDistributionPoints)},
 	} {
 		if !property.good {
 			return errors.New("wrong " + property.name)
@@ -98,11 +102,17 @@ func checkExtensions(cert, issuer *x509.Certificate, t Template) error {
 	if t.Profile != Root {
 		want = append(want, extension{oidAuthorityKeyID, false})
 	}
+	if t.Links.OCSP != "" || t.Links.Issuer != "" {
+		want = append(want, extension{oidAuthorityInfo, false})
+	}
 	if t.Names.Len() > 0 {
 		want = append(want, extension{oidSubjectAltName, isEmptyName(cert.RawSubject)})
 	}
 	if !t.Constraints.isEmpty() {
 		want = append(want, extension{oidNameConstraints, true})
+	}
+	if t.Links.CRL != "" {
+		want = append(want, extension{oidCRLPoints, false})
 	}
 	if t.Profile == Responder {
 		want = append(want, extension{oidNoCheck, false})

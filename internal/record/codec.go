@@ -15,7 +15,7 @@ import (
 const SchemaVersion = 1
 
 // Keys of the peer application databag. The number of the relation follows
-// the two prefixes.
+// the prefixes.
 const (
 	authorityKey     = "ca"
 	clientKey        = "client"
@@ -24,6 +24,11 @@ const (
 	spareKey         = "spare"
 	doomedKey        = "doomed"
 	agendaKey        = "agenda"
+	withdrawnKey     = "withdrawn"
+	revokedKey       = "revoked"
+	compromisedKey   = "compromised"
+	respondersKey    = "responders"
+	listKeyPrefix    = "list-"
 	legacyKeyPrefix  = "legacy-"
 	requestKeyPrefix = "csr-"
 )
@@ -69,6 +74,19 @@ func (r *Record) parseEntry(key, text string) error {
 		return json.Unmarshal([]byte(text), &r.Doomed)
 	case key == agendaKey:
 		return json.Unmarshal([]byte(text), &r.Agenda)
+	case key == withdrawnKey:
+		return json.Unmarshal([]byte(text), &r.Withdrawn)
+	case key == revokedKey:
+		return json.Unmarshal([]byte(text), &r.Revoked)
+	case key == compromisedKey:
+		return json.Unmarshal([]byte(text), &r.Compromised)
+	case key == respondersKey:
+		return json.Unmarshal([]byte(text), &r.Responders)
+	case strings.HasPrefix(key, listKeyPrefix):
+		if r.Lists == nil {
+			r.Lists = map[int]*List{}
+		}
+		return parseNumbered(key, listKeyPrefix, text, r.Lists)
 	case strings.HasPrefix(key, legacyKeyPrefix):
 		return parseNumbered(key, legacyKeyPrefix, text, r.Legacy)
 	case strings.HasPrefix(key, requestKeyPrefix):
@@ -113,11 +131,20 @@ func Encode(r Record) (map[string]string, error) {
 		{spareKey, r.Spare, len(r.Spare) > 0},
 		{doomedKey, r.Doomed, len(r.Doomed) > 0},
 		{agendaKey, r.Agenda, !r.Agenda.Empty()},
+		{withdrawnKey, r.Withdrawn, len(r.Withdrawn) > 0},
+		{revokedKey, r.Revoked, len(r.Revoked) > 0},
+		{compromisedKey, r.Compromised, len(r.Compromised) > 0},
+		{respondersKey, r.Responders, len(r.Responders) > 0},
 	} {
 		if !entry.there {
 			continue
 		}
 		if err := put(entry.key, entry.value); err != nil {
+			return nil, err
+		}
+	}
+	for generation, list := range r.Lists {
+		if err := put(listKeyPrefix+strconv.Itoa(generation), list); err != nil {
 			return nil, err
 		}
 	}
@@ -137,10 +164,11 @@ func Encode(r Record) (map[string]string, error) {
 // OwnsKey tells the keys of the peer databag that Encode owns.
 func OwnsKey(key string) bool {
 	switch key {
-	case authorityKey, clientKey, requestKey, byActionKey, spareKey, doomedKey, agendaKey:
+	case authorityKey, clientKey, requestKey, byActionKey, spareKey, doomedKey, agendaKey,
+		withdrawnKey, revokedKey, compromisedKey, respondersKey:
 		return true
 	}
-	return strings.HasPrefix(key, legacyKeyPrefix) || strings.HasPrefix(key, requestKeyPrefix)
+	return strings.HasPrefix(key, listKeyPrefix) || strings.HasPrefix(key, legacyKeyPrefix) || strings.HasPrefix(key, requestKeyPrefix)
 }
 
 // check finds contradictions, which only a foreign hand could have written.

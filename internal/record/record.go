@@ -44,6 +44,17 @@ type Record struct {
 	ByAction []Certificate
 	// Agenda is what hooks left to do.
 	Agenda Agenda
+	// Withdrawn are certificates that are in service no more and have yet to
+	// expire; Revoked are those that were revoked, in service or not.
+	Withdrawn []Withdrawn
+	Revoked   []Revoked
+	// Compromised are digests of keys of requirers that were revoked as
+	// compromised: none of them is ever certified again.
+	Compromised []string
+	// Lists are the revocation lists, by generation.
+	Lists map[int]*List
+	// Responders are by the name of the unit.
+	Responders map[string]*Responder
 	// Spare are pairs that came with a CA that was taken over: a request for
 	// the same names gets one back, once.
 	Spare []Spare
@@ -181,6 +192,7 @@ func (r Record) Clone() Record {
 	for number, requests := range r.CSR {
 		c.CSR[number] = requests
 	}
+	c.Lists, c.Responders = maps.Clone(r.Lists), maps.Clone(r.Responders)
 	return c
 }
 
