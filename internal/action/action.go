@@ -50,6 +50,7 @@ type change struct {
 func changes() map[string]change {
 	return map[string]change{
 		"renew-certificates":    {run: (*desk).renewCertificates, followed: true},
+		"revoke-certificate":    {run: (*desk).revokeCertificate},
 		"issue-certificate":     {run: (*desk).issueCertificate},
 		"sign-csr":              {run: (*desk).signCSR},
 		"rotate-ca":             {run: (*desk).rotateCA, followed: true},
@@ -87,6 +88,8 @@ func (k *desk) answer() *decision.Reply {
 		return k.getCACertificate()
 	case k.s.Event.Name == "list-certificates":
 		return listReply(k.s, k.d.Record)
+	case k.s.Event.Name == "get-revocation-list":
+		return k.getRevocationList()
 	case k.s.Event.Name == "rotation-status":
 		return k.rotationStatus()
 	case k.s.Event.Name == "health-check":

@@ -170,6 +170,7 @@ func (k *desk) adopt(restored decision.Restored, spares []record.Spare) {
 	}
 	d.Record = d.Record.Clone()
 	d.Record.Request = nil
+	adoptRevocations(&d.Record, restored.Record, number, k.s.Now)
 	if request := restored.Record.Request; request != nil {
 		again := *request
 		again.Generation = number(again.Generation)
@@ -193,4 +194,26 @@ func (k *desk) adopt(restored decision.Restored, spares []record.Spare) {
 		d.Doom(generation)
 	}
 	d.Log = append(d.Log, decision.LogLine{Level: juju.Info, Message: fmt.Sprintf("the CA of the %s is restored as generation %d", restored.Origin, ca.Active)})
+}
+
+// adoptRevocations takes over what a file knows of certificates that are in
+// service no more, those of the newer dialect included, which nobody has here.
+// Lists and responders are made anew.
+func adoptRevocations(ours *record.Record, theirs record.Record, number func(int) int, now time.Time) {
+	ours.Withdrawn, ours.Revoked, ours.Lists, ours.Responders = nil, nil, nil, nil
+	inventory := theirs.Inventory(now)
+	for _, generation := range slices.Sorted(maps.Keys(inventory)) {
+		for _, issued := range inventory[generation] {
+			ours.Withdrawn = append(ours.Withdrawn, record.Withdrawn{Generation: number(generation), Serial: issued.Serial, NotAfter: issued.NotAfter.Unix()})
+		}
+	}
+	for _, revoked := range theirs.Revoked {
+		revoked.Generation = number(revoked.Generation)
+		ours.Revoked = append(ours.Revoked, revoked)
+	}
+	for _, digest := range theirs.Compromised {
+		if !slices.Contains(ours.Compromised, digest) {
+			ours.Compromised = append(slices.Clone(ours.Compromised), digest)
+		}
+	}
 }

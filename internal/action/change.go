@@ -131,7 +131,10 @@ func (k *desk) signCSR() *decision.Reply {
 	if err != nil {
 		return fail("%v", err)
 	}
-	template := pki.Template{Profile: pki.Leaf, Subject: request.Subject, Names: request.Names, Usage: request.Usage}
+	template := pki.Template{Profile: pki.Leaf, Subject: request.Subject, Names: request.Names, Usage: request.Usage, Links: a.Links(s.Config)}
+	if k.d.Record.IsCompromised(request.PublicKey) {
+		return fail("a certificate for the key of the request was revoked because the key is compromised")
+	}
 	if template.Validity, err = a.Clip(s.Now, s.Config.CertificateValidity); err == nil {
 		err = a.Check(template)
 	}

@@ -120,6 +120,17 @@ func (k *desk) checkCertificates(add adder) {
 			add(advice, "rotate to a CA with a longer key", "%s has a weak key: RSA of %d bits", what, key.N.BitLen())
 		}
 	}
+	if trouble := k.s.Daemon.Trouble; trouble != "" {
+		add(critical, "mend the cause, or set status-port=0 if the service is not wanted", "the status service of %s is off: %s", k.s.Event.Unit, trouble)
+	}
+	for generation, list := range k.d.Record.Lists {
+		if k.d.Record.CA.Generation(generation) != nil && !k.s.Now.Before(list.NextUpdate) {
+			add(critical, "see the status of the leader unit: it should have signed another", "the revocation list of generation %d was good until %s", generation, list.NextUpdate.Format(time.RFC3339))
+		}
+	}
+	if n := len(k.d.Record.Revoked); n > 0 {
+		add(notice, "none: see get-revocation-list", "%s revoked", decision.Count(n, "certificate"))
+	}
 	if path[0].KeyUsage&x509.KeyUsageCRLSign == 0 {
 		add(notice, "rotate to a CA with key usage cRLSign if revocation is wanted", "the CA may not sign revocation lists")
 	}

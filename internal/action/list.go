@@ -29,6 +29,7 @@ type listedCertificate struct {
 	SerialNumber string `json:"serial-number"`
 	NotBefore    string `json:"not-before"`
 	NotAfter     string `json:"not-after"`
+	Revoked      string `json:"revoked,omitempty"` // the reason
 
 	notAfter time.Time
 }
@@ -84,6 +85,7 @@ func matches(requester, application, unit string) bool {
 // certificate and those that actions issued first, then by relation.
 func listCertificates(r record.Record) []listedCertificate {
 	list := []listedCertificate{}
+	revocations := r.Revocations()
 	add := func(relation *int, requester, kind, commonName string, issued record.Issued) {
 		list = append(list, listedCertificate{
 			Relation:     relation,
@@ -95,6 +97,9 @@ func listCertificates(r record.Record) []listedCertificate {
 			NotAfter:     issued.NotAfter.Format(time.RFC3339),
 			notAfter:     issued.NotAfter,
 		})
+		if revoked, found := revocations.Find(issued); found {
+			list[len(list)-1].Revoked = revoked.Reason.String()
+		}
 	}
 	if r.Client != nil {
 		add(nil, "every unit of the legacy dialect", "client", decision.GlobalClientName, r.Client.Issued)

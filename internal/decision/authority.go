@@ -90,7 +90,7 @@ func (a Authority) LegacyTemplate(s Snapshot, profile pki.Profile, commonName st
 	if err != nil {
 		return pki.Template{}, err
 	}
-	template := pki.Template{Profile: profile, Subject: subject, Names: names}
+	template := pki.Template{Profile: profile, Subject: subject, Names: names, Links: a.Links(s.Config)}
 	if profile == pki.SubCA {
 		template.Constraints = constraints(s.Config)
 		template.Validity, err = a.clipAuthority(s.Now, s.Config.LegacyValidity)

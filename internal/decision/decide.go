@@ -67,6 +67,7 @@ func serve(s Snapshot, d *Decision) {
 	d.Record.CA = d.Record.CA.Clone()
 	d.Answers = map[int]RelationAnswers{}
 	d.keys = keysPerHook
+	d.revoked = d.Record.Revocations()
 	d.measureRoom(s)
 	for _, number := range slices.Sorted(maps.Keys(s.Unread)) {
 		d.Log = append(d.Log, warning("cannot read relation %d: %s", number, s.Unread[number]))
@@ -98,6 +99,7 @@ func serve(s Snapshot, d *Decision) {
 	}
 	serveClient(s, a, d)
 	complete(s, d)
+	serveStatus(s, d)
 	d.Status = authorityStatus(s, a, *d)
 }
 
@@ -125,10 +127,11 @@ func serveClient(s Snapshot, a Authority, d *Decision) {
 		return
 	}
 	client := d.Record.Client
+	revoked := client != nil && d.isRevoked(client.Issued)
 	if client != nil && !s.Sweep && d.Record.CA.Rotation == nil {
 		return // every relation shows it: a sweep renews it
 	}
-	current := client != nil && a.current(s.Now, client.Issued)
+	current := client != nil && !revoked && a.current(s.Now, client.Issued)
 	if current && !newWave(s, 1).due(*client) {
 		return
 	}
@@ -148,7 +151,7 @@ func serveClient(s Snapshot, a Authority, d *Decision) {
 	}
 	order := &record.Order{Reason: "the legacy dialect needs a global client certificate", Template: template, KeyType: s.Config.KeyType}
 	d.Record.Client = &record.Pair{Order: order}
-	if client != nil && !current && !client.Asked && s.Now.Before(client.NotAfter) {
+	if client != nil && !current && !revoked && !client.Asked && s.Now.Before(client.NotAfter) {
 		order.Reason, order.KeepKey = "the CA changed", true
 		d.Record.Client.Key = client.Key
 	}

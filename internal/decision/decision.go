@@ -33,6 +33,10 @@ type Decision struct {
 	// Destroy are the generations whose keys shall be no more, as the record
 	// said before.
 	Destroy []int
+	// Lists are the revocation lists to be signed, Responders the certificates
+	// of our units that answer OCSP.
+	Lists      []ListOrder
+	Responders []ResponderOrder
 	// Record is the peer databag as it shall be. Where a pair has an order,
 	// the certificate is still to be signed.
 	Record record.Record
@@ -50,6 +54,10 @@ type Decision struct {
 	peerRoom int
 	// keys is how many more keys of requirers this hook makes.
 	keys int
+	// issued and revoked are found out once: what the record knows of
+	// certificates, and which of them were revoked.
+	issued  map[int][]record.Issued
+	revoked record.Revocations
 }
 
 // Reply is the answer to an action: results, or why there are none. Keys of

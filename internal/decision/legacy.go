@@ -204,6 +204,9 @@ func (desk *legacyDesk) serveRequest(entry *record.Unit, request tlscertificates
 // RSA keys. A renewal by age makes a new key. With an error the pair before, if
 // any, is returned.
 func (desk *legacyDesk) pair(kind tlscertificates.Kind, before *record.Answer, profile pki.Profile, commonName string, names pki.Names) (*record.Pair, error) {
+	if before != nil && desk.d.isRevoked(before.Issued) {
+		return desk.replaceRevoked(before, profile, commonName, names)
+	}
 	switched := before != nil && before.Order != nil
 	current := switched || before != nil && desk.a.current(desk.s.Now, before.Issued)
 	valid := current || before != nil && desk.s.Now.Before(before.NotAfter)
@@ -242,6 +245,19 @@ func (desk *legacyDesk) pair(kind tlscertificates.Kind, before *record.Answer, p
 		return nil, nil
 	}
 	return &record.Pair{Order: desk.order("new request", template)}, nil
+}
+
+// replaceRevoked orders a pair with another key in the place of a revoked one,
+// which is not kept where no other can be issued.
+func (desk *legacyDesk) replaceRevoked(before *record.Answer, profile pki.Profile, commonName string, names pki.Names) (*record.Pair, error) {
+	template, err := desk.template(profile, commonName, names)
+	if err != nil {
+		return nil, err
+	}
+	if !desk.takeKey() {
+		return &before.Pair, nil // until the next hook
+	}
+	return &record.Pair{Order: desk.order("the certificate was revoked", template)}, nil
 }
 
 // replacing is a pair with an order for another one in its place.

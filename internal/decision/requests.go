@@ -15,6 +15,7 @@ import (
 
 // requestDesk decides the CSR dialect of one relation.
 type requestDesk struct {
+	d        *Decision
 	s        Snapshot
 	a        Authority
 	ca       *record.Authority
@@ -41,7 +42,7 @@ func serveRequests(s Snapshot, a Authority, relation Relation, d *Decision) {
 	if relation.Owner != "" && relation.OwnApplicationBag == nil {
 		return // nothing that concerns this dialect changed
 	}
-	desk := requestDesk{s: s, a: a, relation: relation, ca: d.Record.CA, before: d.Record.CSR[number]}
+	desk := requestDesk{d: d, s: s, a: a, relation: relation, ca: d.Record.CA, before: d.Record.CSR[number]}
 	if desk.before == nil {
 		desk.before = &record.Requests{}
 	}
@@ -139,6 +140,9 @@ func (desk *requestDesk) requests() *requestList {
 // be replaced but cannot be stays as long as it is valid.
 func (desk *requestDesk) serve(w *wanted) {
 	answer, entry, good := desk.good(w)
+	if desk.cutOff(w, answer, entry) {
+		return
+	}
 	if good && !desk.due(entry) {
 		desk.keep(answer, entry)
 		return
@@ -219,7 +223,7 @@ func (desk *requestDesk) retain(csr string, d *Decision) {
 	}
 	entry.Requesters = owners
 	w := &wanted{CSRRequest: tlscertificates.CSRRequest{CSR: csr, CA: entry.CA}, requesters: owners}
-	if desk.stale(w, entry) {
+	if desk.stale(w, entry) || desk.d.isRevoked(entry.Issued) {
 		desk.serve(w)
 		return
 	}
@@ -229,7 +233,7 @@ func (desk *requestDesk) retain(csr string, d *Decision) {
 // stale tells whether an answer is valid but says another issuer or another
 // root than the CA now has: it is issued anew for the same request.
 func (desk *requestDesk) stale(w *wanted, entry record.Certificate) bool {
-	return entry.Request != "" && entry.CA == w.CA && desk.s.Now.Before(entry.NotAfter) && !desk.fits(entry)
+	return entry.Request != "" && entry.CA == w.CA && !desk.d.isRevoked(entry.Issued) && desk.s.Now.Before(entry.NotAfter) && !desk.fits(entry)
 }
 
 // fits tells whether an answer says the issuer and the root that the CA has.
@@ -263,7 +267,7 @@ func (desk *requestDesk) good(w *wanted) (tlscertificates.Published, record.Cert
 		}
 	}
 	entry.Requesters = w.requesters
-	return answer, entry, entry.CA == w.CA && desk.fits(entry) && desk.s.Now.Before(entry.NotAfter)
+	return answer, entry, entry.CA == w.CA && !desk.d.isRevoked(entry.Issued) && desk.fits(entry) && desk.s.Now.Before(entry.NotAfter)
 }
 
 // order decides a request that has no good answer: what to sign, or why not.
@@ -279,6 +283,7 @@ func (desk *requestDesk) order(w *wanted, again bool) (*record.Order, string, *p
 	if w.CA {
 		template = pki.Template{Profile: pki.SubCA, Subject: request.Subject, Constraints: constraints(desk.s.Config)}
 	}
+	template.Links = desk.a.Links(desk.s.Config)
 	if w.CA {
 		template.Validity, err = desk.a.clipAuthority(desk.s.Now, desk.s.Config.CertificateValidity)
 	} else {
@@ -292,6 +297,9 @@ func (desk *requestDesk) order(w *wanted, again bool) (*record.Order, string, *p
 	}
 	if pki.SamePublicKey(request.PublicKey, desk.a.Certificate.PublicKey) {
 		return nil, name, policy.Refuse(tlscertificates.Other, "the key of the request is the CA's own", nil)
+	}
+	if desk.d.Record.IsCompromised(request.PublicKey) {
+		return nil, name, policy.Refuse(tlscertificates.Other, "a certificate for its key was revoked because the key is compromised: ask with a new key", nil)
 	}
 	if r := desk.checkPolicy(w, request, template); r != nil && !again {
 		return nil, name, r

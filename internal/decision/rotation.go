@@ -27,7 +27,7 @@ func advance(s Snapshot, d *Decision) {
 		prepare(s, d)
 	case r.Complete == nil || HoldLeft(s, r) > 0:
 	case r.Stage == record.Destroying:
-		conclude(d)
+		conclude(s, d)
 	default:
 		if next := nextStage(r); next != record.Retiring || len(stragglers(s, d.Record)) == 0 {
 			d.enter(s, next)
@@ -248,7 +248,11 @@ func stragglers(s Snapshot, r record.Record) []string {
 		return nil
 	}
 	var found []string
+	revocations := r.Revocations()
 	for c := range r.Served() {
+		if _, revoked := revocations.Find(c.Issued); revoked {
+			continue // whoever shows it is to be refused
+		}
 		if c.Generation == rotation.From && s.Now.Before(c.NotAfter) {
 			found = append(found, fmt.Sprintf("%s of %s", c.CommonName, c.Requester))
 		}
@@ -258,7 +262,7 @@ func stragglers(s Snapshot, r record.Record) []string {
 
 // conclude ends the rotation and the key that signs no more. The certificate
 // of a CA that was in service stays on record.
-func conclude(d *Decision) {
+func conclude(s Snapshot, d *Decision) {
 	ca := d.Record.CA
 	r := ca.Rotation
 	gone := r.From
@@ -275,6 +279,7 @@ func conclude(d *Decision) {
 	if gone == r.To {
 		ca.Generations = slices.DeleteFunc(ca.Generations, func(g record.Generation) bool { return g.ID == gone })
 	} else if g := ca.Generation(gone); g != nil {
+		d.finalList(s, g)
 		g.Destroyed = true
 	}
 	ca.Rotation = nil

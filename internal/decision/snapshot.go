@@ -37,6 +37,12 @@ type Snapshot struct {
 	// Parameters are those of an action.
 	Parameters map[string]json.RawMessage
 
+	// Daemon is the status service of this unit.
+	Daemon Daemon
+	// PeerKeys are the keys with which others of our units answer OCSP, where
+	// the event asked to read them; empty for a unit that runs no service.
+	PeerKeys map[juju.UnitName][]byte
+
 	// Config is read on the leader, and for actions. It is of use only when
 	// ConfigProblems is empty.
 	Config         policy.Config

@@ -27,7 +27,8 @@ func standbyStatus(s Snapshot) juju.Status {
 	if s.Record().CA == nil {
 		return juju.Status{Name: juju.Waiting, Message: "waiting for the leader to make the CA"}
 	}
-	return juju.Status{Name: juju.Active, Message: "standby"}
+	message := strings.Join(append([]string{"standby"}, daemonTrouble(s)...), " · ")
+	return juju.Status{Name: juju.Active, Message: record.Cut(message, maxStatus)}
 }
 
 // authorityStatus is the leader's line: what the CA is, what it does, and the
@@ -52,12 +53,21 @@ func authorityStatus(s Snapshot, a Authority, d Decision) juju.Status {
 	if trouble := d.Record.CA.Trouble; trouble != "" {
 		parts = append(parts, trouble)
 	}
+	parts = append(parts, daemonTrouble(s)...)
 	if denied := Denials(d.Record); len(denied) > 0 {
 		first := denied[0]
 		parts = append(parts, fmt.Sprintf("%d denied: %s %q %s", len(denied), first.Requester, first.Subject, first.Reason))
 	}
 	message := strings.Join(parts, " · ")
 	return juju.Status{Name: juju.Active, Message: record.Cut(message, maxStatus)}
+}
+
+// daemonTrouble says why this unit's status service does not run.
+func daemonTrouble(s Snapshot) []string {
+	if s.Daemon.Trouble == "" {
+		return nil
+	}
+	return []string{"status service off: " + s.Daemon.Trouble}
 }
 
 // Progress says in a few words how far a rotation is and what it waits for.

@@ -36,8 +36,9 @@ func (desk *legacyDesk) switchCA() {
 }
 
 func (desk *legacyDesk) switchPair(requester string, answer *record.Answer) {
-	if answer.Generation == desk.a.Outlook.Issuer.ID || !desk.s.Now.Before(answer.NotAfter) {
-		return
+	revoked := desk.d.isRevoked(answer.Issued)
+	if answer.Generation == desk.a.Outlook.Issuer.ID || !desk.s.Now.Before(answer.NotAfter) || revoked && !desk.unmet[requester] {
+		return // a revoked pair is replaced with its key
 	}
 	profile := pki.Server
 	switch answer.Kind {
@@ -52,7 +53,10 @@ func (desk *legacyDesk) switchPair(requester string, answer *record.Answer) {
 		template, err = desk.a.LegacyTemplate(desk.s, profile, answer.CommonName, names)
 		if err == nil {
 			order := desk.order("the CA changed", template)
-			order.KeepKey = !answer.Asked || !desk.takeKey() // whom an operator asked to renew gets a new one
+			if revoked && !desk.takeKey() {
+				return
+			}
+			order.KeepKey = !revoked && (!answer.Asked || !desk.takeKey()) // whom an operator asked to renew gets a new one
 			order.Replaced = &record.Replaced{CommonName: answer.CommonName, Names: answer.Names}
 			answer.Order = order
 			return

@@ -135,6 +135,28 @@ func SamePublicKey(a, b crypto.PublicKey) bool {
 	return false
 }
 
+// EncodePublicKey writes a key as PKIX DER (RFC 5280 section 4.1.2.7).
+func EncodePublicKey(public crypto.PublicKey) ([]byte, error) {
+	der, err := x509.MarshalPKIXPublicKey(public)
+	if err != nil {
+		return nil, fmt.Errorf("cannot encode public key: %w", err)
+	}
+	return der, nil
+}
+
+// ParsePublicKey is the inverse of EncodePublicKey, for keys that a certificate
+// of ours may carry.
+func ParsePublicKey(der []byte) (crypto.PublicKey, error) {
+	public, err := x509.ParsePKIXPublicKey(der)
+	if err == nil {
+		err = checkSubjectKey(public)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cannot read public key: %w", err)
+	}
+	return public, nil
+}
+
 // KeyMatches reports whether key is the private key of cert.
 func KeyMatches(cert *x509.Certificate, key PrivateKey) bool {
 	return cert != nil && SamePublicKey(key.Public(), cert.PublicKey)

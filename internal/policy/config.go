@@ -133,6 +133,9 @@ func ParseConfig(raw map[string]json.RawMessage, application, model string) (Con
 	if config.CASource == record.Imported && config.CASecret == "" {
 		o.complain("ca-secret", "is empty, but ca-source is imported")
 	}
+	if config.StatusURL != "" && config.StatusPort == 0 {
+		o.complain("status-url", "is set, but status-port 0 turns the service off")
+	}
 	return config, o.problems
 }
 

@@ -4,6 +4,9 @@ package record
 
 import (
 	"cmp"
+	"crypto"
+	"crypto/sha256"
+	"encoding/base64"
 	"slices"
 	"time"
 
@@ -90,17 +93,40 @@ func (r Revocations) Find(issued Issued) (Revoked, bool) {
 	return revoked, found
 }
 
-// Revoke notes that a certificate is revoked, once: the first reason stands.
-func (r *Record) Revoke(issued Issued, reason pki.RevocationReason, now time.Time) {
-	same := func(known Revoked) bool {
-		return known.Generation == issued.Generation && known.Serial == issued.Serial
+// Revoke notes that certificates are revoked, each once: the first reason
+// stands.
+func (r *Record) Revoke(reason pki.RevocationReason, now time.Time, certificates ...Issued) {
+	known := r.Revocations()
+	r.Revoked = slices.Clone(r.Revoked)
+	for _, issued := range certificates {
+		if _, found := known.Find(issued); found {
+			continue
+		}
+		revoked := Revoked{Generation: issued.Generation, Serial: issued.Serial, NotAfter: issued.NotAfter, At: now, Reason: reason}
+		known[id{issued.Generation, issued.Serial}] = revoked
+		r.Revoked = append(r.Revoked, revoked)
 	}
-	if slices.ContainsFunc(r.Revoked, same) {
-		return
+}
+
+// Compromise notes that a key must never be certified again.
+func (r *Record) Compromise(key crypto.PublicKey) {
+	if !r.IsCompromised(key) {
+		r.Compromised = append(slices.Clone(r.Compromised), keyDigest(key))
 	}
-	r.Revoked = append(slices.Clone(r.Revoked), Revoked{
-		Generation: issued.Generation, Serial: issued.Serial, NotAfter: issued.NotAfter, At: now, Reason: reason,
-	})
+}
+
+// IsCompromised tells whether a certificate for the key was revoked because
+// the key was compromised.
+func (r Record) IsCompromised(key crypto.PublicKey) bool {
+	return len(r.Compromised) > 0 && slices.Contains(r.Compromised, keyDigest(key))
+}
+
+// keyDigest identifies a public key of a kind that we certify; 128 bits, as in
+// Digest.
+func keyDigest(key crypto.PublicKey) string {
+	der, _ := pki.EncodePublicKey(key)
+	sum := sha256.Sum256(der)
+	return base64.RawURLEncoding.EncodeToString(sum[:16])
 }
 
 // Inventory are all certificates that have not expired and that the record

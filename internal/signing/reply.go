@@ -35,6 +35,7 @@ func (w *signer) reply(s decision.Snapshot, d decision.Decision) (Changes, error
 	if d.Making != nil && desired.Request != nil {
 		changes.Reply.Results["csr"] = desired.Request.CSR
 	}
+	w.withdraw(s, &desired)
 	changes.Peer, err = record.Encode(desired)
 	return changes, err
 }

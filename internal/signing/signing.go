@@ -67,8 +67,9 @@ type signer struct {
 	now       time.Time
 	authority *record.Authority
 	keys      Keys
-	issuer    *pki.Issuer
-	log       []decision.LogLine
+	// issuers are the CAs whose keys were read, by generation.
+	issuers map[int]*pki.Issuer
+	log     []decision.LogLine
 	// fresh are keys that were made for the orders and not used yet.
 	fresh map[pki.KeyType][]pki.PrivateKey
 }
@@ -86,6 +87,12 @@ func CarryOut(s decision.Snapshot, d decision.Decision, keys Keys) (Changes, err
 	if err := w.carryOutAuthority(d, &desired, &changes); err != nil {
 		return Changes{}, err
 	}
+	if err := w.signLists(d.Lists, &desired); err != nil {
+		return Changes{}, err
+	}
+	if err := w.signResponders(d.Responders, &desired); err != nil {
+		return Changes{}, err
+	}
 	if err := w.makeKeys(desired); err != nil {
 		return Changes{}, err
 	}
@@ -100,6 +107,7 @@ func CarryOut(s decision.Snapshot, d decision.Decision, keys Keys) (Changes, err
 		changes.Relations = append(changes.Relations, change)
 	}
 	changes.Log = append(changes.Log, w.log...)
+	w.withdraw(s, &desired)
 	for _, transfer := range s.Transfers {
 		changes.Transfers = append(changes.Transfers, transferBags(transfer, desired, s.Leader))
 	}
@@ -308,12 +316,21 @@ func (w *signer) issue(t pki.Template, public crypto.PublicKey) (*x509.Certifica
 
 // issuing is the CA that signs leaves, with its key.
 func (w *signer) issuing() (*pki.Issuer, error) {
-	if w.issuer == nil {
-		issuer, err := w.keys.issuer(w.authority.ActiveGeneration())
-		if err != nil {
-			return nil, err
-		}
-		w.issuer = issuer
+	return w.issuerOf(w.authority.ActiveGeneration())
+}
+
+// issuerOf is a generation with its key, which is read once.
+func (w *signer) issuerOf(g *record.Generation) (*pki.Issuer, error) {
+	if known := w.issuers[g.ID]; known != nil {
+		return known, nil
 	}
-	return w.issuer, nil
+	issuer, err := w.keys.issuer(g)
+	if err != nil {
+		return nil, err
+	}
+	if w.issuers == nil {
+		w.issuers = map[int]*pki.Issuer{}
+	}
+	w.issuers[g.ID] = issuer
+	return issuer, nil
 }

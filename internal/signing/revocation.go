@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: GPL-3.0-only
+
+package signing
+
+import (
+	"errors"
+	"fmt"
+	"math/big"
+	"slices"
+
+	"tls-authority/internal/decision"
+	"tls-authority/internal/juju"
+	"tls-authority/internal/pki"
+	"tls-authority/internal/record"
+)
+
+// signLists signs the revocation lists that a decision orders.
+func (w *signer) signLists(orders []decision.ListOrder, desired *record.Record) error {
+	for _, order := range orders {
+		list, err := w.signList(order)
+		if order.Final && errors.Is(err, juju.ErrNotFound) {
+			// Without its key a generation gets no last list, ever: the end of
+			// its rotation must not wait for one.
+			w.log = append(w.log, decision.LogLine{Level: juju.Warning, Message: fmt.Sprintf("generation %d of the CA gets no last revocation list: %v", order.Generation, err)})
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("cannot sign the revocation list of generation %d: %w", order.Generation, err)
+		}
+		if desired.Lists == nil {
+			desired.Lists = map[int]*record.List{}
+		}
+		desired.Lists[order.Generation] = list
+	}
+	return nil
+}
+
+func (w *signer) signList(order decision.ListOrder) (*record.List, error) {
+	issuer, err := w.issuerOf(w.authority.Generation(order.Generation))
+	if err != nil {
+		return nil, err
+	}
+	var last *big.Int
+	if order.Last != "" {
+		number, ok := new(big.Int).SetString(order.Last, 10)
+		if !ok {
+			return nil, fmt.Errorf("the last one has the number %q", order.Last)
+		}
+		last = number
+	}
+	list := pki.RevocationList{
+		Number:     pki.NextCRLNumber(last, w.now),
+		ThisUpdate: order.ThisUpdate,
+		NextUpdate: order.NextUpdate,
+	}
+	for _, revoked := range order.Entries {
+		serial, ok := new(big.Int).SetString(revoked.Serial, 16)
+		if !ok {
+			return nil, fmt.Errorf("%q is no serial number", revoked.Serial)
+		}
+		list.Entries = append(list.Entries, pki.Revocation{Serial: serial, RevokedAt: revoked.At, Reason: revoked.Reason})
+	}
+	der, err := issuer.SignCRL(list)
+	if err != nil {
+		return nil, err
+	}
+	return &record.List{
+		Number:     list.Number.String(),
+		ThisUpdate: list.ThisUpdate.UTC(),
+		NextUpdate: list.NextUpdate.UTC(),
+		Entries:    decision.DigestEntries(order.Entries),
+		CRL:        der,
+		Final:      order.Final,
+	}, nil
+}
+
+// signResponders certifies the units that answer OCSP. That a CA may not
+// certify them is noted until the certificate would have been due again.
+func (w *signer) signResponders(orders []decision.ResponderOrder, desired *record.Record) error {
+	for _, order := range orders {
+		issuer, err := w.issuerOf(w.authority.Generation(order.Generation))
+		if err != nil {
+			return fmt.Errorf("cannot certify the OCSP responder of %s: %w", order.Unit, err)
+		}
+		certificate, err := issuer.Issue(order.Template, order.PublicKey)
+		entry := record.ResponderCertificate{Issued: record.Issued{Generation: order.Generation}}
+		switch {
+		case errors.Is(err, pki.ErrBadRequest):
+			validity := order.Template.Validity
+			entry.NotBefore, entry.NotAfter, entry.Problem = validity.NotBefore, validity.NotAfter, err.Error()
+		case err != nil:
+			return fmt.Errorf("cannot certify the OCSP responder of %s: %w", order.Unit, err)
+		default:
+			entry.Issued, entry.Certificate = record.NewIssued(order.Generation, certificate), certificate.Raw
+		}
+		known := desired.Responders[order.Unit]
+		replaced := &record.Responder{Key: known.Key, Certificates: []record.ResponderCertificate{entry}}
+		for _, c := range known.Certificates {
+			if c.Generation != order.Generation && desired.CA.Generation(c.Generation) != nil {
+				replaced.Certificates = append(replaced.Certificates, c)
+			}
+		}
+		slices.SortFunc(replaced.Certificates, func(a, b record.ResponderCertificate) int { return a.Generation - b.Generation })
+		desired.Responders[order.Unit] = replaced
+	}
+	return nil
+}
+
+// withdraw notes what this hook takes out of service, and revokes it where the
+// operator wants that of those who leave. What has no key any more cannot be
+// revoked.
+func (w *signer) withdraw(s decision.Snapshot, desired *record.Record) {
+	if s.Peer == nil || !s.Leader {
+		return
+	}
+	var left []record.Issued
+	for _, gone := range desired.Withdraw(s.Peer.Record, w.now) {
+		if g := desired.CA.Generation(gone.Generation); gone.Left && !g.Destroyed {
+			left = append(left, gone.Issued)
+		}
+	}
+	if s.Config.RevokeOnDeparture {
+		desired.Revoke(pki.CessationOfOperation, w.now, left...)
+	}
+}
