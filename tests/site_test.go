@@ -57,6 +57,8 @@ func newModel(t *testing.T, o jujusim.Options, units int) *site {
 	t.Cleanup(func() { require.NoError(t, model.Close()) })
 	s := &site{Model: model, t: t}
 	require.NoError(t, s.Deploy(charmPath(t), charm, units))
+	// The service is two processes a unit; tests that are about it turn it on.
+	require.NoError(t, s.Configure(charm, map[string]any{"status-port": 0}))
 	return s
 }
 

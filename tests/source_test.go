@@ -653,7 +653,12 @@ func TestActionsOfAUnitThatDoesNotLead(t *testing.T) {
 	t.Parallel()
 	s := newSourced(t, nil, 2)
 	s.settle()
-	told := []string{"get-ca-certificate", "list-certificates", "rotation-status", "health-check"}
+	issued, failure := s.run(charm+"/0", "issue-certificate", map[string]any{"common-name": "a.example.com"})
+	require.Empty(t, failure)
+	_, failure = s.run(charm+"/0", "revoke-certificate", map[string]any{"serial": issued["serial-number"]})
+	require.Empty(t, failure)
+	s.settle()
+	told := []string{"get-ca-certificate", "get-revocation-list", "list-certificates", "rotation-status", "health-check"}
 	required := map[string]map[string]any{
 		"issue-certificate": {"common-name": "a.example.com"}, "sign-csr": {"csr": "any"}, "upload-ca-certificate": {"certificate": "any"},
 		"backup": {"secret": "any"}, "restore": {"file": "/any"},
