@@ -25,11 +25,19 @@ var unitHooks = []string{
 	"stop", "update-status", "upgrade-charm",
 }
 
-// relationHooks are those of both endpoints; a peer relation is never broken.
+// relationHooks are those of the endpoints; a peer relation is never broken.
 var relationHooks = []string{
 	"authority-relation-changed", "authority-relation-created", "authority-relation-departed",
 	"authority-relation-joined", "certificates-relation-broken", "certificates-relation-changed",
 	"certificates-relation-created", "certificates-relation-departed", "certificates-relation-joined",
+	"cos-agent-relation-broken", "cos-agent-relation-changed", "cos-agent-relation-created",
+	"cos-agent-relation-departed", "cos-agent-relation-joined",
+	"grafana-dashboard-relation-broken", "grafana-dashboard-relation-changed", "grafana-dashboard-relation-created",
+	"grafana-dashboard-relation-departed", "grafana-dashboard-relation-joined",
+	"logging-relation-broken", "logging-relation-changed", "logging-relation-created",
+	"logging-relation-departed", "logging-relation-joined",
+	"metrics-endpoint-relation-broken", "metrics-endpoint-relation-changed", "metrics-endpoint-relation-created",
+	"metrics-endpoint-relation-departed", "metrics-endpoint-relation-joined",
 	"send-ca-cert-relation-broken", "send-ca-cert-relation-changed", "send-ca-cert-relation-created",
 	"send-ca-cert-relation-departed", "send-ca-cert-relation-joined",
 	"upstream-relation-broken", "upstream-relation-changed", "upstream-relation-created",
