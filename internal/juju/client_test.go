@@ -123,6 +123,24 @@ func TestClientCalls(t *testing.T) {
 			tool: "relation-set", args: []string{"-r", "certificates:3", "--app", "--file", "-"},
 			stdin: `{"certificates":"` + strings.Repeat("x", 200_000) + `"}`,
 		},
+		"addresses": {
+			call: func(ctx context.Context, c *juju.Client) (any, error) {
+				bind, ingress, err := c.Addresses(ctx, "status")
+				return []string{bind, ingress}, err
+			},
+			answer: says(`{"bind-address":"10.0.0.1","ingress-address":"fd00::1"}` + "\n"),
+			tool:   "network-get", args: []string{"--format", "json", "--bind-address", "--ingress-address", "status"},
+			want: []string{"10.0.0.1", "fd00::1"},
+		},
+		"no addresses": {
+			call: func(ctx context.Context, c *juju.Client) (any, error) {
+				bind, ingress, err := c.Addresses(ctx, "status")
+				return []string{bind, ingress}, err
+			},
+			answer: says(`{"bind-address":"","ingress-address":""}` + "\n"),
+			tool:   "network-get", args: []string{"--format", "json", "--bind-address", "--ingress-address", "status"},
+			want: []string{"", ""},
+		},
 		"secret by label": {
 			call:   func(ctx context.Context, c *juju.Client) (any, error) { return c.ReadSecret(ctx, "-ca 1") },
 			answer: says(`{"private-key":"PEM\n"}` + "\n"),
@@ -250,6 +268,11 @@ func TestAnswersThatAreNotUnderstood(t *testing.T) {
 			`["etcd"]`,
 			func(c *juju.Client) error { _, err := c.RemoteUnits(ctx, relation); return err },
 			`cannot list units of certificates:3: cannot read the answer of relation-list: "etcd" is not a unit name`,
+		},
+		"one address alone": {
+			`"10.0.0.1"`,
+			func(c *juju.Client) error { _, _, err := c.Addresses(ctx, "status"); return err },
+			`cannot read the addresses of status: cannot read the answer of network-get: not the JSON expected`,
 		},
 		"metadata of no secret": {
 			`null`,

@@ -75,3 +75,21 @@ func TestTheClientUnderstandsEveryVersion(t *testing.T) {
 		}
 	}
 }
+
+// TestTheClientLearnsItsAddresses: the answer of network-get to two flags is
+// an object.
+func TestTheClientLearnsItsAddresses(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, jujusim.Options{})
+	w.deploy(1)
+	require.NoError(t, w.asClient("goca/0", func(c *juju.Client) error {
+		bind, ingress, err := c.Addresses(context.Background(), "certificates")
+		require.NotEmpty(t, bind)
+		require.NotEmpty(t, ingress)
+		return err
+	}))
+	require.ErrorContains(t, w.asClient("goca/0", func(c *juju.Client) error {
+		_, _, err := c.Addresses(context.Background(), "nowhere")
+		return err
+	}), `no network config found for binding "nowhere"`)
+}
