@@ -123,10 +123,12 @@ func (c *counts) write(e *exposition) {
 }
 
 func (s *snapshot) writeMetrics(e *exposition) {
-	var authorities, responders, lists, ends, revoked []sample
+	var authorities, begins, responders, lists, ends, revoked []sample
 	for _, g := range s.generations {
 		id := strconv.Itoa(g.id)
-		authorities = append(authorities, at(g.certificate.NotAfter, "generation", id, "active", strconv.FormatBool(g.active)))
+		active := strconv.FormatBool(g.active)
+		authorities = append(authorities, at(g.certificate.NotAfter, "generation", id, "active", active))
+		begins = append(begins, at(g.certificate.NotBefore, "generation", id, "active", active))
 		if g.responder != nil {
 			responders = append(responders, at(pki.ValidityOf(g.responder.Certificate()).NotAfter, "generation", id))
 		}
@@ -139,6 +141,7 @@ func (s *snapshot) writeMetrics(e *exposition) {
 	e.write("status_update_timestamp_seconds", "gauge", "When a hook last wrote what the status service tells.", at(s.status.ThisUpdate))
 	e.write("status_next_update_timestamp_seconds", "gauge", "When the status service stops answering unless a hook writes again.", at(s.status.NextUpdate))
 	e.write("ca_not_after_timestamp_seconds", "gauge", "When the certificate of a CA expires.", authorities...)
+	e.write("ca_not_before_timestamp_seconds", "gauge", "When the certificate of a CA became valid.", begins...)
 	e.write("responder_not_after_timestamp_seconds", "gauge", "When the certificate of the unit's OCSP responder expires.", responders...)
 	e.write("crl_update_timestamp_seconds", "gauge", "When the revocation list was made.", lists...)
 	e.write("crl_next_update_timestamp_seconds", "gauge", "Until when the revocation list is good.", ends...)
@@ -146,11 +149,14 @@ func (s *snapshot) writeMetrics(e *exposition) {
 }
 
 func (m Metrics) write(e *exposition) {
-	var leaves, ends, denied, stages, backups []sample
+	var leaves, ends, renewals, denied, stages, since, due, backups []sample
 	for _, l := range m.Leaves {
 		leaves = append(leaves, one(float64(l.Count), "application", l.Application, "unit", l.Unit))
 		if !l.NotAfter.IsZero() {
 			ends = append(ends, at(l.NotAfter, "application", l.Application, "unit", l.Unit))
+		}
+		if !l.Renewal.IsZero() {
+			renewals = append(renewals, at(l.Renewal, "application", l.Application, "unit", l.Unit))
 		}
 	}
 	for _, code := range slices.Sorted(maps.Keys(m.Denied)) {
@@ -158,16 +164,25 @@ func (m Metrics) write(e *exposition) {
 	}
 	if m.Stage != "" {
 		stages = append(stages, one(1, "stage", m.Stage))
+		if !m.StageSince.IsZero() {
+			since = append(since, at(m.StageSince, "stage", m.Stage))
+		}
+		if !m.StageDue.IsZero() {
+			due = append(due, at(m.StageDue, "stage", m.Stage))
+		}
 	}
 	if !m.Backup.IsZero() {
 		backups = append(backups, at(m.Backup))
 	}
 	e.write("certificates", "gauge", "Certificates that are published, by who asked for them.", leaves...)
 	e.write("certificate_not_after_timestamp_seconds", "gauge", "When the first certificate of a requirer expires.", ends...)
+	e.write("certificate_renewal_timestamp_seconds", "gauge", "When the first certificate of a requirer is due to be replaced.", renewals...)
 	e.write("certificates_expired", "gauge", "Certificates that are published and have expired.", one(float64(m.Expired)))
 	e.write("requests_pending", "gauge", "Requests that have no answer yet.", one(float64(m.Pending)))
 	e.write("requests_denied", "gauge", "Requests that were refused, by the code of the refusal.", denied...)
 	e.write("rotation_stage", "gauge", "The stage of the rotation of the CA, outside one nothing.", stages...)
+	e.write("rotation_stage_timestamp_seconds", "gauge", "When the stage of the rotation was entered.", since...)
+	e.write("rotation_stage_due_timestamp_seconds", "gauge", "When the hold of the stage ends; nothing while the stage is not complete.", due...)
 	e.write("hook_duration_seconds", "gauge", "How long the last hook took.", one(m.Hook.Duration.Seconds()))
 	e.write("hook_tool_calls", "gauge", "How many hook tools the last hook called.", one(float64(m.Hook.Calls)))
 	e.write("backup_timestamp_seconds", "gauge", "When the last backup was made.", backups...)

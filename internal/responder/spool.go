@@ -77,8 +77,12 @@ type Metrics struct {
 	Pending int      `json:"pending,omitempty"` // requests without an answer
 	// Denied are requests that were refused, by the code of the refusal.
 	Denied map[int]int `json:"denied,omitempty"`
-	// Stage is that of the rotation, "" outside one.
-	Stage string `json:"stage,omitempty"`
+	// Stage is that of the rotation, "" outside one. StageSince is when it was
+	// entered, StageDue when its hold ends; zero while our own writes for the
+	// stage are not done.
+	Stage      string    `json:"stage,omitempty"`
+	StageSince time.Time `json:"stage-since,omitzero"`
+	StageDue   time.Time `json:"stage-due,omitzero"`
 	// Hook is the last one that ran to its end.
 	Hook Hook `json:"hook,omitzero"`
 	// Backup is when the last one was made, zero when none was.
@@ -93,6 +97,9 @@ type Leaves struct {
 	Count       int    `json:"count"`
 	// NotAfter is when the first of them expires, zero when there is none.
 	NotAfter time.Time `json:"not-after,omitzero"`
+	// Renewal is when the first of them is due to be replaced, zero when there
+	// is none.
+	Renewal time.Time `json:"renewal,omitzero"`
 }
 
 // Hook is what a hook cost.

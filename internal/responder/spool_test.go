@@ -28,10 +28,11 @@ func fullStatus(t testing.TB, a *authority) responder.Status {
 	})
 	status.Metrics = responder.Metrics{
 		Leaves: []responder.Leaves{
-			{Application: "etcd", Unit: "etcd/0", Count: 2, NotAfter: now.Add(time.Hour)},
+			{Application: "etcd", Unit: "etcd/0", Count: 2, NotAfter: now.Add(time.Hour), Renewal: now.Add(-time.Minute)},
 			{Application: "grafana"},
 		},
 		Expired: 1, Pending: 2, Denied: map[int]int{101: 3, 102: 1}, Stage: "issuing",
+		StageSince: now.Add(-2 * time.Hour), StageDue: now.Add(22 * time.Hour),
 		Hook: responder.Hook{Duration: 1500 * time.Millisecond, Calls: 31}, Backup: now.Add(-time.Hour),
 	}
 	return status
