@@ -35,6 +35,17 @@ func passed(now time.Time, issued record.Issued, fraction float64) bool {
 	return now.Sub(issued.NotBefore) >= time.Duration(float64(life)*fraction)
 }
 
+// RenewalTime is when a certificate should have been replaced: in the CSR
+// dialect we do what the requirer has left undone, in the legacy one the last
+// wave is over.
+func RenewalTime(c record.Served) time.Time {
+	fraction := legacyDue + legacySpread
+	if c.Kind == record.KindCSR {
+		fraction = requestDue
+	}
+	return c.NotBefore.Add(time.Duration(float64(c.NotAfter.Sub(c.NotBefore)) * fraction))
+}
+
 // spread is where in the time between due and due plus legacySpread a pair is
 // renewed: from 0 to 1, by its serial number, so that a fleet that was issued
 // in one hour is not renewed in one.

@@ -253,10 +253,13 @@ func (c Certificate) AnchorGeneration() int {
 type Served struct {
 	Relation   int
 	Requester  string
-	Kind       string // of the legacy dialect, or "csr"
+	Kind       string // of the legacy dialect, or KindCSR
 	CommonName string
 	Issued
 }
+
+// KindCSR stands for the CSR dialect, which has no kinds.
+const KindCSR = "csr"
 
 // Served are the certificates of all relations, by relation. The global client
 // certificate and those that actions issued are nobody's.
@@ -297,7 +300,7 @@ func (r *Requests) served(number int) []Served {
 	}
 	var served []Served
 	for _, c := range r.Certificates {
-		served = append(served, Served{Relation: number, Requester: c.Requesters[0], Kind: "csr", CommonName: c.Name, Issued: c.Issued})
+		served = append(served, Served{Relation: number, Requester: c.Requesters[0], Kind: KindCSR, CommonName: c.Name, Issued: c.Issued})
 	}
 	return served
 }

@@ -73,9 +73,16 @@ func (s *Server) ServeHTTP(writer http.ResponseWriter, r *http.Request) {
 	case path == "/ca.pem" || path == "/ca.der":
 		endpoint = "ca"
 		s.serveCA(w, r, path == "/ca.pem")
+	case strings.HasPrefix(path, "/ca/"):
+		endpoint = "ca"
+		s.serveGeneration(w, r, strings.TrimPrefix(path, "/ca/"), ".der", func(g *generation) (document, error) {
+			return g.document, nil
+		})
 	case strings.HasPrefix(path, "/crl/"):
 		endpoint = "crl"
-		s.serveCRL(w, r, strings.TrimPrefix(path, "/crl/"))
+		s.serveGeneration(w, r, strings.TrimPrefix(path, "/crl/"), ".crl", func(g *generation) (document, error) {
+			return g.listDocument, g.checkList(s.clock())
+		})
 	case path == "/health":
 		endpoint = "health"
 		s.serveHealth(w)
@@ -136,28 +143,30 @@ func (s *Server) serveCA(w http.ResponseWriter, r *http.Request, bundle bool) {
 	}
 }
 
-func (s *Server) serveCRL(w http.ResponseWriter, r *http.Request, name string) {
+// serveGeneration answers with what document returns for the generation whose
+// number is the name of the file. An error tells that it is stale.
+func (s *Server) serveGeneration(w http.ResponseWriter, r *http.Request, name, suffix string, find func(*generation) (document, error)) {
 	now := s.clock()
 	snapshot, err := s.usable(now)
 	if err != nil {
 		refuse(w, http.StatusServiceUnavailable, err.Error())
 		return
 	}
-	number, isList := strings.CutSuffix(name, ".crl")
+	number, isFile := strings.CutSuffix(name, suffix)
 	id, err := strconv.Atoi(number)
 	g := snapshot.generation(id)
-	if !isList || err != nil || strconv.Itoa(id) != number || g == nil {
+	if !isFile || err != nil || strconv.Itoa(id) != number || g == nil {
 		refuse(w, http.StatusNotFound, "there is no such generation")
 		return
 	}
-	err = g.checkList(now)
+	found, err := find(g)
 	switch {
-	case g.list == nil:
-		refuse(w, http.StatusNotFound, "there is no revocation list: "+g.noList)
 	case err != nil:
 		refuse(w, http.StatusServiceUnavailable, err.Error())
+	case len(found.body) == 0:
+		refuse(w, http.StatusNotFound, "there is no revocation list: "+g.noList)
 	default:
-		g.listDocument.write(w, r, now)
+		found.write(w, r, now)
 	}
 }
 

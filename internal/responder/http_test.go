@@ -34,6 +34,8 @@ func TestDocuments(t *testing.T) {
 			"Fri, 17 May 2030 12:30:45 GMT", "Sun, 19 May 2030 12:30:45 GMT"},
 		"/ca.der": {"application/pkix-cert", string(ca.Raw),
 			"Fri, 17 May 2030 12:30:45 GMT", "Sun, 19 May 2030 12:30:45 GMT"},
+		"/ca/1.der": {"application/pkix-cert", string(ca.Raw),
+			"Fri, 17 May 2030 12:30:45 GMT", "Sun, 19 May 2030 12:30:45 GMT"},
 		"/crl/1.crl": {"application/pkix-crl", string(status.Generations[0].CRL),
 			"Fri, 17 May 2030 12:25:45 GMT", "Sat, 18 May 2030 12:30:45 GMT"},
 	} {
@@ -136,13 +138,15 @@ func TestWithoutAuthority(t *testing.T) {
 	server := a.start(t, responder.Status{ThisUpdate: now, NextUpdate: now.Add(time.Hour)}, &at)
 	requireHealth(t, server)
 	require.Equal(t, http.StatusNotFound, get(t, server, "/ca.pem").StatusCode)
-	require.Equal(t, http.StatusNotFound, get(t, server, "/ca.der").StatusCode)
+	for _, path := range []string{"/ca.der", "/ca/1.der", "/ca/1.pem", "/ca/", "/crl/1.crl"} {
+		require.Equal(t, http.StatusNotFound, get(t, server, path).StatusCode, path)
+	}
 }
 
 // requireRefusal wants that nothing is answered that somebody could rely on.
 func requireRefusal(t *testing.T, a *authority, server http.Handler) {
 	t.Helper()
-	for _, path := range []string{"/ca.pem", "/ca.der", "/crl/1.crl"} {
+	for _, path := range []string{"/ca.pem", "/ca.der", "/ca/1.der", "/crl/1.crl"} {
 		require.Equal(t, http.StatusServiceUnavailable, get(t, server, path).StatusCode, path)
 	}
 	a.requireFailure(t, server, ocsp.TryLater)

@@ -30,6 +30,7 @@ type generation struct {
 	id           int
 	active       bool
 	certificate  *x509.Certificate
+	document     document            // the certificate alone
 	list         *pki.RevocationList // nil when there is none
 	noList       string              // why
 	listDocument document
@@ -75,9 +76,10 @@ func (s *snapshot) add(g *generation, chain [][]byte) error {
 		}
 		bundle += pki.EncodeCertificatePEM(above.Raw)
 	}
+	g.document = newDocument(typeDER, g.certificate.Raw, s.status.ThisUpdate, s.status.NextUpdate)
 	if g.active {
 		s.caPEM = newDocument(typePEM, []byte(bundle), s.status.ThisUpdate, s.status.NextUpdate)
-		s.caDER = newDocument(typeDER, g.certificate.Raw, s.status.ThisUpdate, s.status.NextUpdate)
+		s.caDER = g.document
 	}
 	return nil
 }

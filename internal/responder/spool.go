@@ -74,7 +74,7 @@ type Revoked struct {
 type Metrics struct {
 	Leaves  []Leaves `json:"leaves,omitempty"`
 	Expired int      `json:"expired,omitempty"` // certificates
-	Pending int      `json:"pending,omitempty"` // requests without an answer
+	Pending int      `json:"pending,omitempty"` // relations with requests that wait
 	// Denied are requests that were refused, by the code of the refusal.
 	Denied map[int]int `json:"denied,omitempty"`
 	// Stage is that of the rotation, "" outside one. StageSince is when it was
