@@ -34,7 +34,7 @@ const (
 // tools are the names under which the test binary behaves as a hook tool.
 func tools() []string {
 	return []string{
-		"is-leader", "config-get", "network-get", "juju-log", "status-get", "status-set",
+		"is-leader", "config-get", "network-get", "opened-ports", "open-port", "close-port", "juju-log", "status-get", "status-set",
 		"relation-ids", "relation-list", "relation-get", "relation-set",
 		"secret-get", "secret-info-get", "secret-add", "secret-remove",
 		"action-get", "action-set", "action-fail", "action-log", printEnviron,

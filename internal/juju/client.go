@@ -16,6 +16,8 @@ type Client struct {
 	runner Runner
 	// scratch is the folder for secret content; empty means to choose one.
 	scratch string
+	// calls counts the tools that were called.
+	calls int
 }
 
 // NewClient makes a client that runs its tools by r. Folders for secret
@@ -25,6 +27,9 @@ type Client struct {
 func NewClient(r Runner, scratch string) *Client {
 	return &Client{runner: r, scratch: scratch}
 }
+
+// Calls is how many hook tools the client has called.
+func (c *Client) Calls() int { return c.calls }
 
 // IsLeader tells whether the unit leads its application, and will for another
 // 30 seconds.
@@ -56,9 +61,14 @@ func (c *Client) Log(ctx context.Context, level LogLevel, text string) error {
 	return c.run(ctx, "juju-log", "--log-level", string(level), "--", message(text))
 }
 
+func (c *Client) call(ctx context.Context, command Command) (stdout []byte, err error) {
+	c.calls++
+	return c.runner.Run(ctx, command)
+}
+
 // run is for tools that print nothing worth reading.
 func (c *Client) run(ctx context.Context, tool string, args ...string) error {
-	_, err := c.runner.Run(ctx, Command{Name: tool, Args: args})
+	_, err := c.call(ctx, Command{Name: tool, Args: args})
 	return err
 }
 
@@ -67,7 +77,7 @@ func (c *Client) run(ctx context.Context, tool string, args ...string) error {
 // that is the zero value.
 func query[T any](ctx context.Context, c *Client, tool string, args ...string) (T, error) {
 	var answer, none T
-	stdout, err := c.runner.Run(ctx, Command{Name: tool, Args: append([]string{"--format", "json"}, args...)})
+	stdout, err := c.call(ctx, Command{Name: tool, Args: append([]string{"--format", "json"}, args...)})
 	if err != nil {
 		return none, err
 	}

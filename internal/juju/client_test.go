@@ -141,6 +141,20 @@ func TestClientCalls(t *testing.T) {
 			tool:   "network-get", args: []string{"--format", "json", "--bind-address", "--ingress-address", "status"},
 			want: []string{"", ""},
 		},
+		"opened ports": {
+			call:   func(ctx context.Context, c *juju.Client) (any, error) { return c.OpenedPorts(ctx) },
+			answer: says(`["80/tcp","8000-8099/udp"]` + "\n"),
+			tool:   "opened-ports", args: []string{"--format", "json"},
+			want: []string{"80/tcp", "8000-8099/udp"},
+		},
+		"a port to open": {
+			call: func(ctx context.Context, c *juju.Client) (any, error) { return nil, c.OpenPort(ctx, "9880/tcp") },
+			tool: "open-port", args: []string{"9880/tcp"},
+		},
+		"a port to close": {
+			call: func(ctx context.Context, c *juju.Client) (any, error) { return nil, c.ClosePort(ctx, "9880/tcp") },
+			tool: "close-port", args: []string{"9880/tcp"},
+		},
 		"secret by label": {
 			call:   func(ctx context.Context, c *juju.Client) (any, error) { return c.ReadSecret(ctx, "-ca 1") },
 			answer: says(`{"private-key":"PEM\n"}` + "\n"),

@@ -58,7 +58,7 @@ func (c *Client) ReadApplicationBag(ctx context.Context, r RelationID, applicati
 }
 
 func (c *Client) readBag(ctx context.Context, r RelationID, owner string, args ...string) (map[string]string, error) {
-	stdout, err := c.runner.Run(ctx, Command{Name: "relation-get", Args: append([]string{"--format", "json"}, args...)})
+	stdout, err := c.call(ctx, Command{Name: "relation-get", Args: append([]string{"--format", "json"}, args...)})
 	if err != nil {
 		return nil, fmt.Errorf("cannot read data of %s in %s: %w", owner, r, err)
 	}
@@ -91,7 +91,7 @@ func (c *Client) writeBag(ctx context.Context, r RelationID, changes map[string]
 	if len(changes) == 0 {
 		return nil
 	}
-	_, err := c.runner.Run(ctx, Command{Name: "relation-set", Args: args, Stdin: encodeBag(changes), HasStdin: true})
+	_, err := c.call(ctx, Command{Name: "relation-set", Args: args, Stdin: encodeBag(changes), HasStdin: true})
 	if err != nil {
 		return fmt.Errorf("cannot write data of %s: %w", r, err)
 	}

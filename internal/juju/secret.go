@@ -114,7 +114,7 @@ func (c *Client) AddSecret(ctx context.Context, s Secret) (id SecretID, err erro
 	if s.Description != "" {
 		flags = append(flags, "--description="+message(s.Description))
 	}
-	stdout, err := c.runner.Run(ctx, Command{Name: "secret-add", Args: append(flags, args...)})
+	stdout, err := c.call(ctx, Command{Name: "secret-add", Args: append(flags, args...)})
 	if err != nil {
 		return "", err
 	}

@@ -93,3 +93,23 @@ func TestTheClientLearnsItsAddresses(t *testing.T) {
 		return err
 	}), `no network config found for binding "nowhere"`)
 }
+
+func TestTheClientOpensPorts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, jujusim.Options{})
+	w.deploy(1)
+	ctx := context.Background()
+	require.NoError(t, w.asClient("goca/0", func(c *juju.Client) error {
+		ports, err := c.OpenedPorts(ctx)
+		require.NoError(t, err)
+		require.Empty(t, ports)
+		require.NoError(t, c.OpenPort(ctx, "9880/tcp"))
+		require.NoError(t, c.OpenPort(ctx, "80/tcp"))
+		return c.ClosePort(ctx, "80/tcp")
+	}))
+	require.NoError(t, w.asClient("goca/0", func(c *juju.Client) error {
+		ports, err := c.OpenedPorts(ctx)
+		require.Equal(t, []string{"9880/tcp"}, ports)
+		return err
+	}))
+}
