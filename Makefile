@@ -50,7 +50,8 @@ vulnerabilities:
 tidy:
 	go mod tidy -diff
 
-docs: ## write the documents that are generated from config.yaml and actions.yaml
+docs: ## write what is generated: documents from config.yaml and actions.yaml, rules and dashboard of internal/observe
+	@go test ./internal/observe -run '^TestGenerated' -count=1 -update
 	@go test ./tests -run '^TestSourceDocumentsAreGenerated$$' -count=1 -update
 
 fuzz: ## run every fuzz target for FUZZTIME
