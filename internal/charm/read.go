@@ -55,6 +55,12 @@ func read(ctx context.Context, ring *keyring, event juju.Event, now time.Time) (
 	if s.Transfers, err = readTransfers(ctx, client, s); err != nil {
 		return decision.Snapshot{}, err
 	}
+	if s, err = readObservers(ctx, client, s); err != nil {
+		return decision.Snapshot{}, err
+	}
+	if s, err = readLogTargets(ctx, client, s); err != nil {
+		return decision.Snapshot{}, err
+	}
 	if s.Leader {
 		return readAbsence(ctx, client, s)
 	}

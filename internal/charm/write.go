@@ -66,6 +66,9 @@ func writeRelations(ctx context.Context, client *juju.Client, s decision.Snapsho
 			return err
 		}
 	}
+	if err := writeObservers(ctx, client, c); err != nil {
+		return err
+	}
 	if s.Upstream == nil || s.Event.Kind == juju.Action {
 		return nil
 	}

@@ -83,6 +83,18 @@ type Snapshot struct {
 	// Transfers are the relations of the send-ca-cert endpoint that this
 	// event asks to look at.
 	Transfers []Transfer
+
+	// Observers are the relations of the observability stack that this event
+	// asks to look at, and Outlet what they are told of; without any it is not
+	// read.
+	Observers []Observer
+	Outlet    Outlet
+	// LogTargets are all that the stack offers, where LogTargetsRead says that
+	// the event asked for them.
+	LogTargets     []LogTarget
+	LogTargetsRead bool
+	// ObserverFaults are what of it could not be read, with the reasons.
+	ObserverFaults []string
 }
 
 // Candidate is a CA that the operator brings. Its key is not here.

@@ -38,6 +38,7 @@ type Changes struct {
 	Peer      map[string]string
 	Relations []RelationChanges
 	Transfers []TransferChanges
+	Observers []ObserverChanges
 	// Upstream is our databag in the relation to the CA above.
 	Upstream map[string]string
 	Status   juju.Status
@@ -111,6 +112,8 @@ func CarryOut(s decision.Snapshot, d decision.Decision, keys Keys) (Changes, err
 	for _, transfer := range s.Transfers {
 		changes.Transfers = append(changes.Transfers, transferBags(transfer, desired, s.Leader))
 	}
+	changes.Observers = observerBags(s)
+	changes.Log = append(changes.Log, observerFaults(s)...)
 	changes.Upstream = decision.UpstreamBag(desired)
 	var err error
 	changes.Peer, err = record.Encode(desired)
