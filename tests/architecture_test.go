@@ -88,6 +88,12 @@ var layers = map[string]layer{
 		shunned: []string{"crypto/x509", "io/fs", "log", "net/http", "os", "os/exec"},
 		because: "observe turns values into the texts of the observability stack and back: it measures nothing and reads no file",
 	},
+	"internal/service": {
+		ours:    []string{"internal/responder"},
+		modules: []string{"github.com/canonical/pebble/client"},
+		shunned: []string{"crypto/x509", "log"},
+		because: "service keeps a daemon running: what it tells, and by whose word, is not its business",
+	},
 	"internal/signing": {
 		ours:    []string{"internal/backup", "internal/decision", "internal/easyrsa", "internal/juju", "internal/observe", "internal/pki", "internal/policy", "internal/record", "internal/tlscertificates"},
 		shunned: []string{"context", "log", "net/http", "os", "os/exec"},
@@ -95,9 +101,9 @@ var layers = map[string]layer{
 	},
 	"internal/charm": {
 		ours: []string{"internal/action", "internal/backup", "internal/decision", "internal/juju", "internal/observe", "internal/pki", "internal/policy", "internal/record",
-			"internal/signing", "internal/store", "internal/tlscertificates"},
+			"internal/responder", "internal/service", "internal/signing", "internal/store", "internal/tlscertificates"},
 		shunned: []string{"crypto/rand", "crypto/tls", "net/http", "os", "os/exec"},
-		because: "charm reads and writes through juju only: it touches neither the environment nor files nor processes",
+		because: "charm reads and writes through juju, store and service: itself it touches neither the environment nor files nor processes",
 	},
 	"internal/jujusim": {
 		ours:    []string{"internal/juju"},

@@ -464,7 +464,7 @@ func newBelow(t *testing.T, units int, allow bool) *site {
 	t.Helper()
 	s := newSourced(t, map[string]any{"ca-source": "upstream"}, units)
 	require.NoError(t, s.Deploy(charmPath(t), upper, 1))
-	require.NoError(t, s.Configure(upper, map[string]any{"allow-ca-requests": allow, "ca-common-name": "Upper"}))
+	require.NoError(t, s.Configure(upper, map[string]any{"allow-ca-requests": allow, "ca-common-name": "Upper", "status-port": 0}))
 	s.settle()
 	return s
 }

@@ -61,7 +61,9 @@ func newSite(charm string, config map[string]any) (*site, error) {
 	}
 	s.model = model
 	model.Intervene(s.watchMemory)
-	err = errors.Join(model.Deploy(charm, authorityApplication, 1), model.Configure(authorityApplication, config))
+	// The status service is another process, and what it costs is no hook's.
+	off := map[string]any{"status-port": 0}
+	err = errors.Join(model.Deploy(charm, authorityApplication, 1), model.Configure(authorityApplication, off), model.Configure(authorityApplication, config))
 	if err == nil {
 		_, err = s.settle()
 	}

@@ -25,24 +25,28 @@ import (
 	"tls-authority/internal/action"
 	"tls-authority/internal/decision"
 	"tls-authority/internal/juju"
+	"tls-authority/internal/service"
 	"tls-authority/internal/signing"
 )
 
-// peerEndpoint is the name of the peer relation in metadata.yaml.
-const peerEndpoint = "authority"
-
-// Run answers one event at the given time. An error means that nothing which
+// Run answers one event, at one time of the clock: only how long it took is
+// asked of it again. An error means that nothing which
 // Juju buffers may be committed: the caller exits non-zero and Juju calls
 // again with the same event.
-func Run(ctx context.Context, client *juju.Client, event juju.Event, now time.Time) error {
+func Run(ctx context.Context, client *juju.Client, event juju.Event, clock func() time.Time) error {
+	st := station{site: service.At(event.CharmDirectory, string(event.Unit)), client: client, started: clock(), clock: clock}
 	if ignored(event) {
+		if event.Kind == juju.Remove {
+			st.tell(ctx, st.site.Stop(ctx))
+		}
 		return nil
 	}
 	ring := &keyring{client: client, application: event.Unit.Application()}
-	snapshot, err := read(ctx, ring, event, now)
+	snapshot, err := read(ctx, ring, st.known(event), event, st.started)
 	if err != nil {
 		return err
 	}
+	snapshot.Daemon = st.attend(ctx, snapshot)
 	decided := decide(snapshot)
 	changes, err := signing.CarryOut(snapshot, decided, ring.keys(ctx))
 	if err != nil {
@@ -56,6 +60,7 @@ func Run(ctx context.Context, client *juju.Client, event juju.Event, now time.Ti
 	if err := write(ctx, client, snapshot, changes); err != nil {
 		return &writeError{err}
 	}
+	st.inform(ctx, snapshot, changes)
 	return nil
 }
 

@@ -13,10 +13,10 @@ import (
 )
 
 // Dispatch runs the event that the environment of a hook or an action tells
-// of, at the given time, and returns the exit status of the process. An error
+// of, at the time of the clock, and returns the exit status of the process. An error
 // goes to the model's log, and to stderr in case the log is what failed; none
 // of both ever holds a key.
-func Dispatch(ctx context.Context, environ []string, now time.Time, stderr io.Writer) int {
+func Dispatch(ctx context.Context, environ []string, clock func() time.Time, stderr io.Writer) int {
 	event, err := juju.ParseEvent(environ)
 	if err != nil {
 		fmt.Fprintf(stderr, "cannot read the event: %v\n", err)
@@ -31,7 +31,7 @@ func Dispatch(ctx context.Context, environ []string, now time.Time, stderr io.Wr
 		defer closer.Close()
 	}
 	client := juju.NewClient(runner, "")
-	if err := Run(ctx, client, event, now); err != nil {
+	if err := Run(ctx, client, event, clock); err != nil {
 		return report(ctx, client, event, err, stderr)
 	}
 	return 0

@@ -17,14 +17,14 @@ import (
 
 // read gathers the snapshot. Only "not found" is an answer; every other
 // failure ends the hook.
-func read(ctx context.Context, ring *keyring, event juju.Event, now time.Time) (decision.Snapshot, error) {
+func read(ctx context.Context, ring *keyring, daemon decision.Daemon, event juju.Event, now time.Time) (decision.Snapshot, error) {
 	client := ring.client
-	s := decision.Snapshot{Now: now.UTC().Truncate(time.Second), Event: event}
+	s := decision.Snapshot{Now: now.UTC().Truncate(time.Second), Event: event, Daemon: daemon}
 	var err error
 	if s.Leader, err = client.IsLeader(ctx); err != nil {
 		return decision.Snapshot{}, fmt.Errorf("cannot read leadership: %w", err)
 	}
-	if s.Leader || event.Kind == juju.Action {
+	if s.Leader || event.Kind == juju.Action || s.ReadsLogTargets() {
 		raw, err := client.Config(ctx)
 		if err != nil {
 			return decision.Snapshot{}, fmt.Errorf("cannot read configuration: %w", err)
@@ -61,17 +61,20 @@ func read(ctx context.Context, ring *keyring, event juju.Event, now time.Time) (
 	if s, err = readLogTargets(ctx, client, s); err != nil {
 		return decision.Snapshot{}, err
 	}
-	if s.Leader {
-		return readAbsence(ctx, client, s)
+	if !s.Leader {
+		return s, nil
 	}
-	return s, nil
+	if s.PeerKeys, err = readPeerKeys(ctx, client, s); err != nil {
+		return decision.Snapshot{}, err
+	}
+	return readAbsence(ctx, client, s)
 }
 
 // readStatus asks for the status. In an event of a requirer the record tells
 // what it says, unless something else has happened since; the next event of
 // another kind mends that.
 func readStatus(ctx context.Context, client *juju.Client, s decision.Snapshot) (juju.Status, error) {
-	if relationEvent(s.Event) && s.Event.Relation.Endpoint != peerEndpoint {
+	if relationEvent(s.Event) && s.Event.Relation.Endpoint != decision.PeerEndpoint {
 		if expected := s.ExpectedStatus(); expected.Name != "" {
 			return expected, nil
 		}
@@ -137,8 +140,8 @@ func crossModel(unit string) bool {
 
 func readPeer(ctx context.Context, client *juju.Client, event juju.Event) (*decision.PeerRelation, error) {
 	peer := &decision.PeerRelation{ID: event.Relation}
-	if event.Relation.Endpoint != peerEndpoint || event.Kind == juju.RelationBroken {
-		ids, err := client.Relations(ctx, peerEndpoint)
+	if event.Relation.Endpoint != decision.PeerEndpoint || event.Kind == juju.RelationBroken {
+		ids, err := client.Relations(ctx, decision.PeerEndpoint)
 		if err != nil {
 			return nil, fmt.Errorf("cannot list peer relations: %w", err)
 		}

@@ -67,7 +67,7 @@ func observers(ctx context.Context, client *juju.Client, s decision.Snapshot) ([
 // options it is not known whether the service is on.
 func readOutlet(ctx context.Context, client *juju.Client, s *decision.Snapshot, ids []juju.RelationID) (outlet decision.Outlet, known bool, err error) {
 	config, problems := s.Config, s.ConfigProblems
-	if !s.Leader {
+	if !s.Leader && !s.ReadsLogTargets() { // else they were read
 		raw, err := client.Config(ctx)
 		if err != nil {
 			return decision.Outlet{}, false, fmt.Errorf("cannot read configuration: %w", err)

@@ -137,9 +137,10 @@ func TestReadObserversOfARelation(t *testing.T) {
 func TestReadObserversWithoutAnswers(t *testing.T) {
 	t.Parallel()
 	agent := &answers{known: map[string]string{"relation-ids metrics-endpoint": `["metrics-endpoint:1","metrics-endpoint:2"]`,
-		"relation-ids cos-agent": `[]`, "relation-ids grafana-dashboard": `[]`, "relation-get -r metrics-endpoint:2 - a/1": `{}`,
-		"config-get --all": `{"status-port": 9880}`}}
-	s, err := readObservers(context.Background(), juju.NewClient(agent, ""), decision.Snapshot{Event: juju.Event{Kind: juju.ConfigChanged, Unit: "a/1"}})
+		"relation-ids cos-agent": `[]`, "relation-ids grafana-dashboard": `[]`, "relation-get -r metrics-endpoint:2 - a/1": `{}`}}
+	s := decision.Snapshot{Event: juju.Event{Kind: juju.ConfigChanged, Unit: "a/1"}}
+	s.Config.StatusPort = 9880
+	s, err := readObservers(context.Background(), juju.NewClient(agent, ""), s)
 	require.NoError(t, err)
 	require.Len(t, s.ObserverFaults, 2)
 	require.Equal(t, []decision.Observer{{ID: juju.RelationID{Endpoint: "metrics-endpoint", Number: 2}, OwnUnitBag: map[string]string{}}}, s.Observers)

@@ -33,6 +33,9 @@ func write(ctx context.Context, client *juju.Client, s decision.Snapshot, c sign
 	if err := writeRelations(ctx, client, s, c); err != nil {
 		return err
 	}
+	if err := writeResponderKey(ctx, client, s); err != nil {
+		return err
+	}
 	if err := writeReply(ctx, client, c.Reply); err != nil {
 		return fmt.Errorf("cannot answer the action: %w", err)
 	}
@@ -118,14 +121,26 @@ func writeFile(c signing.Changes) error {
 
 // writePeer writes the record; only the leader may.
 func writePeer(ctx context.Context, client *juju.Client, s decision.Snapshot, desired map[string]string) error {
-	if !s.Leader || s.Peer == nil || desired == nil {
+	changes := peerChanges(s, desired)
+	if changes == nil {
 		return nil
 	}
-	changes := tlscertificates.Diff(s.Peer.Bag, desired, record.OwnsKey)
 	if err := client.WriteApplicationBag(ctx, s.Peer.ID, changes); err != nil {
 		return fmt.Errorf("cannot write the peer databag: %w", err)
 	}
 	return nil
+}
+
+// peerChanges is what changes in the record; nil for nothing.
+func peerChanges(s decision.Snapshot, desired map[string]string) map[string]string {
+	if !s.Leader || s.Peer == nil || desired == nil {
+		return nil
+	}
+	changes := tlscertificates.Diff(s.Peer.Bag, desired, record.OwnsKey)
+	if len(changes) == 0 {
+		return nil
+	}
+	return changes
 }
 
 // bag is one databag of ours in a relation, as it is and as it shall be.

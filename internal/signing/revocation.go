@@ -14,6 +14,10 @@ import (
 	"tls-authority/internal/record"
 )
 
+// NewResponderKey makes the key with which one unit answers OCSP. It stays on
+// the unit.
+func NewResponderKey() (pki.PrivateKey, error) { return pki.GenerateKey(pki.ECDSAP256) }
+
 // signLists signs the revocation lists that a decision orders.
 func (w *signer) signLists(orders []decision.ListOrder, desired *record.Record) error {
 	for _, order := range orders {

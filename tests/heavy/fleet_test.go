@@ -21,13 +21,13 @@ import (
 func TestThreeHundredUnitsJoin(t *testing.T) {
 	const units = 300
 	m, err := jujusim.New(jujusim.Options{Program: func(ctx context.Context, environ []string, _ string, _, stderr io.Writer) int {
-		return charm.Dispatch(ctx, environ, time.Now(), stderr)
+		return charm.Dispatch(ctx, environ, time.Now, stderr)
 	}})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, m.Close()) })
 	require.NoError(t, m.Deploy(charmPath(t), "ca", 1))
+	require.NoError(t, m.Configure("ca", map[string]any{"key-type": "rsa-2048", "status-port": 0}))
 	require.NoError(t, m.Settle())
-	require.NoError(t, m.Configure("ca", map[string]any{"key-type": "rsa-2048"}))
 	require.NoError(t, m.AddStandIn("app", units))
 	relation, err := m.Relate("ca:certificates", "app:certificates")
 	require.NoError(t, err)

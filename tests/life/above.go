@@ -18,7 +18,7 @@ const Upper = "upper"
 func (l *Life) Above(validity string) error {
 	return errors.Join(
 		l.Model.Deploy(l.charm, Upper, 1),
-		l.Model.Configure(Upper, map[string]any{"allow-ca-requests": true, "ca-validity": validity}),
+		l.Model.Configure(Upper, map[string]any{"allow-ca-requests": true, "ca-validity": validity, "status-port": 0}),
 		l.Model.Settle(),
 		l.relateUpper(),
 		l.Model.Settle(),

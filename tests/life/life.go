@@ -55,7 +55,7 @@ func New(charmPath string, seed uint64) (*Life, error) {
 		Cache:   filepath.Join(filepath.Dir(charmPath), "unpacked"),
 		Now:     func() time.Time { return l.Now },
 		Program: func(ctx context.Context, environ []string, _ string, _, stderr io.Writer) int {
-			return charm.Dispatch(ctx, environ, l.Now, stderr)
+			return charm.Dispatch(ctx, environ, func() time.Time { return l.Now }, stderr)
 		},
 	})
 	if err != nil {
@@ -65,7 +65,7 @@ func New(charmPath string, seed uint64) (*Life, error) {
 	if err := model.Deploy(charmPath, Application, 1); err != nil {
 		return nil, err
 	}
-	return l, model.Configure(Application, map[string]any{"key-type": "ecdsa-p256", "rotation-hold": "0m"})
+	return l, model.Configure(Application, map[string]any{"key-type": "ecdsa-p256", "rotation-hold": "0m", "status-port": 0})
 }
 
 // Close removes the model.
