@@ -30,6 +30,7 @@ test: ## run the tests with the race detector; they pack the charm they drive
 
 test-all: test ## the fast suite and the heavy one
 	cd tests/heavy && go test -timeout 80m ./...
+	cd tests/heavy/observe && go test ./...
 
 check: format vet staticcheck vulnerabilities tidy test ## everything that must pass before a change lands
 
@@ -52,7 +53,7 @@ tidy:
 
 docs: ## write what is generated: documents from config.yaml and actions.yaml, rules and dashboard of internal/observe
 	@go test ./internal/observe -run '^TestGenerated' -count=1 -update
-	@go test ./tests -run '^TestSourceDocumentsAreGenerated$$' -count=1 -update
+	@go test ./tests -run '^TestSource(Documents|Metrics)AreGenerated$$' -count=1 -update
 
 fuzz: ## run every fuzz target for FUZZTIME
 	@go test -list '^Fuzz' ./... | awk '/^Fuzz/ {t[n++] = $$1} /^ok/ {for (i = 0; i < n; i++) print $$2, t[i]; n = 0}' | while read -r p t; do go test -run '^$$' -fuzz "^$$t$$" -fuzztime $(FUZZTIME) "$$p" || exit 1; done

@@ -6,6 +6,9 @@ import (
 	"crypto/sha3"
 	"encoding/hex"
 	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -151,4 +154,18 @@ func FuzzParseLokiEndpoint(f *testing.F) {
 			require.NotContains(t, url, "\n")
 		}
 	})
+}
+
+// TestPromtoolTakesTheRules asks Prometheus' own checker. The engine itself
+// evaluates them in tests/heavy/observe.
+func TestPromtoolTakesTheRules(t *testing.T) {
+	t.Parallel()
+	promtool, err := exec.LookPath("promtool")
+	if err != nil {
+		t.Skip("NOT CHECKED by promtool: it is not installed")
+	}
+	path := filepath.Join(t.TempDir(), "rules.yaml") // JSON is YAML
+	require.NoError(t, os.WriteFile(path, []byte(observe.EncodeScrapeApplication(topology, 9880)["alert_rules"]), 0o600))
+	text, err := exec.Command(promtool, "check", "rules", path).CombinedOutput()
+	require.NoError(t, err, "%s", text)
 }
