@@ -3,11 +3,21 @@
 package jujusim
 
 import (
+	"slices"
 	"strconv"
+	"strings"
 )
 
 // agentPath is what follows the tools folder in PATH.
 const agentPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin"
+
+// replace returns variables with others in the place of those of their names.
+func replace(vars, others []string) []string {
+	return append(slices.DeleteFunc(vars, func(variable string) bool {
+		name, _, _ := strings.Cut(variable, "=")
+		return slices.ContainsFunc(others, func(other string) bool { return strings.HasPrefix(other, name+"=") })
+	}), others...)
+}
 
 // environ returns the whole environment of a hook: nothing of this process is
 // inherited, and HOME is not set (runner/context/context.go, HookVars).

@@ -217,16 +217,27 @@ func (m *Model) execute(c *hookContext, run *HookRun) *outcome {
 }
 
 func (m *Model) serveProgram(c *hookContext, run *HookRun, result *outcome) {
-	server, err := m.serve(c)
+	environ, stop, err := m.serveTools(c)
 	if err != nil {
 		result.startError = err
 		return
 	}
-	defer server.close()
-	m.runProgram(c, run, result)
+	defer stop()
+	m.runProgram(c, environ, run, result)
 }
 
-func (m *Model) runProgram(c *hookContext, run *HookRun, result *outcome) {
+func (m *Model) serveTools(c *hookContext) (environ []string, stop func(), err error) {
+	if m.options.Serve != nil {
+		return m.options.Serve(HookContext{c})
+	}
+	server, err := m.serve(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	return nil, server.close, nil
+}
+
+func (m *Model) runProgram(c *hookContext, served []string, run *HookRun, result *outcome) {
 	name := run.Hook
 	module := "unit." + c.unit.name + "." + name
 	stdout := &lineLogger{model: m, unit: c.unit.name, hook: name, module: module, level: "DEBUG"}
@@ -237,7 +248,7 @@ func (m *Model) runProgram(c *hookContext, run *HookRun, result *outcome) {
 	ctx, cancel := context.WithTimeout(context.Background(), m.options.HookTimeout)
 	defer cancel()
 	m.mu.Lock()
-	environ := c.environ()
+	environ := replace(c.environ(), served)
 	m.mu.Unlock()
 	if m.options.Program != nil {
 		m.callProgram(ctx, cancel, c, environ, stdout, stderr, result)

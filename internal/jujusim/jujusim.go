@@ -69,6 +69,11 @@ type Options struct {
 	// same environment and socket. Its result is the exit code. The context
 	// ends when the charm is killed.
 	Program func(ctx context.Context, environ []string, dir string, stdout, stderr io.Writer) int
+	// Serve, when set, serves the tools of each hook and action in place of
+	// the simulator's own, until stop is called. What it returns as environ,
+	// in the form NAME=value, takes the place of variables of the same name.
+	// Interventions need the simulator's own tools.
+	Serve func(HookContext) (environ []string, stop func(), err error)
 	// HookTimeout ends a hook that hangs; the unit is then in error. 0 means
 	// a minute. Juju has no such limit.
 	HookTimeout time.Duration

@@ -135,16 +135,21 @@ func statusSet(i *invocation) (func() error, error) {
 		set.message, args = args[0], args[1:]
 	}
 	return func() error {
-		if !ofApplication {
-			i.unit.status, i.unit.statusSet = set, true
-			return nil
-		}
-		if !i.leads() {
-			return errNotLeader
-		}
-		i.unit.application.status = set
-		return nil
+		return i.setStatus(set, ofApplication)
 	}, noMore(args)
+}
+
+// setStatus takes effect at once.
+func (c *hookContext) setStatus(set status, ofApplication bool) error {
+	switch {
+	case !ofApplication:
+		c.unit.status, c.unit.statusSet = set, true
+	case !c.leads():
+		return errNotLeader
+	default:
+		c.unit.application.status = set
+	}
+	return nil
 }
 
 var errNotLeader = errors.New("this unit is not the leader")
@@ -161,15 +166,22 @@ func statusGet(i *invocation) (func() error, error) {
 		if ofApplication {
 			return i.applicationStatus(out, detailed)
 		}
-		if i.status == nil { // not renewed by status-set in this hook
-			first := i.unit.status
-			i.status = &first
-		}
+		shown := i.unitStatus()
 		if out.format == "smart" && !detailed {
-			return out.print(i.status.name)
+			return out.print(shown.name)
 		}
-		return out.print(i.status.details(detailed))
+		return out.print(shown.details(detailed))
 	}, noMore(args)
+}
+
+// unitStatus is the status as first read: status-set does not renew it within
+// a hook.
+func (c *hookContext) unitStatus() status {
+	if c.status == nil {
+		first := c.unit.status
+		c.status = &first
+	}
+	return *c.status
 }
 
 func (s status) details(all bool) map[string]any {

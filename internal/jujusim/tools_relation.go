@@ -120,18 +120,26 @@ func (i *invocation) bagOwner(args []string, ofApplication bool) (string, bool, 
 	return "", false, errors.New("no unit or application specified")
 }
 
-// readBag applies Juju's permissions (runner/jujuc/relation-get.go and the
-// uniter facade).
+// readBag reads own bags from the hook's context and others as the controller
+// lets it (runner/jujuc/relation-get.go).
 func (i *invocation) readBag(r *contextRelation, owner string, ofApplication bool) (map[string]string, error) {
-	u, relation := i.unit, r.view.relation
+	u := i.unit
 	switch {
 	case owner == u.name && !ofApplication:
 		return r.ownBag(u, false), nil
 	case owner == u.application.name && i.leads():
 		return r.ownBag(u, true), nil
+	}
+	return i.readRemote(r, owner, ofApplication)
+}
+
+// readRemote applies the permissions of the uniter facade.
+func (c *hookContext) readRemote(r *contextRelation, owner string, ofApplication bool) (map[string]string, error) {
+	u, relation := c.unit, r.view.relation
+	switch {
 	case !relation.joins(applicationOf(owner)):
 		return nil, errors.New("permission denied")
-	case owner == u.application.name && !relation.isPeer() && !i.model.version.ownBagIsOpen():
+	case owner == u.application.name && !relation.isPeer() && !c.model.version.ownBagIsOpen():
 		return nil, errors.New("permission denied")
 	}
 	read := r.readMember

@@ -95,20 +95,30 @@ func secretAdd(i *invocation) (func() error, error) {
 		a.owner = i.unit.name
 		if flags.owner == "application" {
 			a.owner = i.unit.application.name
-			if !i.leads() {
-				return errNotLeader
-			}
 		}
-		for _, other := range i.secrets.creates {
-			if a.label != nil && other.label != nil && *a.label == *other.label {
-				return fmt.Errorf("secret with label %q already exists", *a.label)
-			}
+		err := i.addSecret(a)
+		if err != nil {
+			return err
 		}
-		a.id = i.model.newSecretID()
-		i.secrets.creates[a.id] = a
 		fmt.Fprintln(&i.stdout, i.model.secretURI(a.id))
 		return nil
 	}, nil
+}
+
+// addSecret buffers an add and gives it an id (runner/context/context.go,
+// CreateSecret).
+func (c *hookContext) addSecret(a *secretArgs) error {
+	if a.owner == c.unit.application.name && !c.leads() {
+		return errNotLeader
+	}
+	for _, other := range c.secrets.creates {
+		if a.label != nil && other.label != nil && *a.label == *other.label {
+			return fmt.Errorf("secret with label %q already exists", *a.label)
+		}
+	}
+	a.id = c.model.newSecretID()
+	c.secrets.creates[a.id] = a
+	return nil
 }
 
 // secretURI is how secret-add spells an id.
@@ -137,29 +147,32 @@ func secretSet(i *invocation) (func() error, error) {
 		return nil, err
 	}
 	a.id = id
-	return func() error {
-		md, known := i.managed[id]
-		err := i.mayChange(md, known)
-		if err != nil {
-			return err
+	return func() error { return i.setSecret(a) }, nil
+}
+
+// setSecret buffers a change (runner/context/context.go, UpdateSecret).
+func (c *hookContext) setSecret(a *secretArgs) error {
+	md, known := c.managed[a.id]
+	err := c.mayChange(md, known)
+	if err != nil {
+		return err
+	}
+	// Content that is there already is left out, but the rest is kept
+	// (internal/worker/uniter/runner/context, since 3.6).
+	if known && c.model.version.comparesSecrets() && len(a.content) > 0 && maps.Equal(a.content, md.content) {
+		a.content = nil
+		if a.label == nil && a.description == nil && a.rotate == nil && a.expires == nil {
+			return nil
 		}
-		// Content that is there already is left out, but the rest is kept
-		// (internal/worker/uniter/runner/context, since 3.6).
-		if known && i.model.version.comparesSecrets() && len(a.content) > 0 && maps.Equal(a.content, md.content) {
-			a.content = nil
-			if a.label == nil && a.description == nil && a.rotate == nil && a.expires == nil {
-				return nil
-			}
-		}
-		i.secrets.update(a, i.model.version.comparesSecrets())
-		return nil
-	}, nil
+	}
+	c.secrets.update(a, c.model.version.comparesSecrets())
+	return nil
 }
 
 // mayChange refuses a former leader. A unit that never could manage the
 // secret is refused only by the commit.
-func (i *invocation) mayChange(md secretMetadata, known bool) error {
-	if known && md.owner == i.unit.application.name && !i.leads() {
+func (c *hookContext) mayChange(md secretMetadata, known bool) error {
+	if known && md.owner == c.unit.application.name && !c.leads() {
 		return errNotLeader
 	}
 	return nil
@@ -251,7 +264,7 @@ type secretAccess struct {
 	Role   string `json:"role" yaml:"role"`
 }
 
-func (i *invocation) display(md secretMetadata) secretDisplay {
+func (c *hookContext) display(md secretMetadata) secretDisplay {
 	d := secretDisplay{Revision: md.revision, Label: md.label, Owner: "application", Description: md.description, Rotation: md.rotate}
 	if unitRule.MatchString(md.owner) {
 		d.Owner = "unit"
@@ -264,7 +277,7 @@ func (i *invocation) display(md secretMetadata) secretDisplay {
 	}
 	for _, grant := range md.grants {
 		scope := ""
-		if r := i.model.relations[grant.relation]; r != nil {
+		if r := c.model.relations[grant.relation]; r != nil {
 			scope = r.tag()
 		}
 		d.Access = append(d.Access, secretAccess{Target: grant.tag(), Scope: scope, Role: "view"})

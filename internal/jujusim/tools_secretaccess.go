@@ -37,12 +37,12 @@ func secretGrantTool(i *invocation) (func() error, error) {
 	return func() error { return i.grant(id, grant) }, noMore(args[1:])
 }
 
-func (i *invocation) grant(id string, grant secretGrant) error {
-	md, found := i.secretMetadata()[id]
+func (c *hookContext) grant(id string, grant secretGrant) error {
+	md, found := c.secretMetadata()[id]
 	if !found {
 		return fmt.Errorf("secret %q not found", id)
 	}
-	err := i.mayChange(md, true)
+	err := c.mayChange(md, true)
 	if err != nil {
 		return err
 	}
@@ -55,10 +55,10 @@ func (i *invocation) grant(id string, grant secretGrant) error {
 			return errors.New("any unit level grants need to be revoked before granting access to the corresponding application")
 		}
 	}
-	if i.secrets.grants[id] == nil {
-		i.secrets.grants[id] = map[int]secretGrant{}
+	if c.secrets.grants[id] == nil {
+		c.secrets.grants[id] = map[int]secretGrant{}
 	}
-	i.secrets.grants[id][grant.relation] = grant
+	c.secrets.grants[id][grant.relation] = grant
 	return nil
 }
 
@@ -95,14 +95,16 @@ func secretRevoke(i *invocation) (func() error, error) {
 	if unit != "" {
 		subject = unit
 	}
-	return func() error {
-		md, known := i.managed[id]
-		err := i.mayChange(md, known)
-		if err == nil {
-			i.secrets.revokes[id] = append(i.secrets.revokes[id], subject)
-		}
-		return err
-	}, noMore(args[1:])
+	return func() error { return i.revoke(id, subject) }, noMore(args[1:])
+}
+
+func (c *hookContext) revoke(id, subject string) error {
+	md, known := c.managed[id]
+	err := c.mayChange(md, known)
+	if err == nil {
+		c.secrets.revokes[id] = append(c.secrets.revokes[id], subject)
+	}
+	return err
 }
 
 func secretRemove(i *invocation) (func() error, error) {
@@ -119,12 +121,15 @@ func secretRemove(i *invocation) (func() error, error) {
 	if err != nil {
 		return nil, err
 	}
-	return func() error {
-		md, known := i.managed[id]
-		err := i.mayChange(md, known)
-		if err == nil {
-			i.secrets.remove(id, max(0, revision))
-		}
-		return err
-	}, noMore(args[1:])
+	return func() error { return i.removeSecret(id, max(0, revision)) }, noMore(args[1:])
+}
+
+// removeSecret buffers the removal of one revision, or with 0 of all.
+func (c *hookContext) removeSecret(id string, revision int) error {
+	md, known := c.managed[id]
+	err := c.mayChange(md, known)
+	if err == nil {
+		c.secrets.remove(id, revision)
+	}
+	return err
 }

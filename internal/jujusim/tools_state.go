@@ -109,24 +109,26 @@ func goalState(i *invocation) (func() error, error) {
 	if err != nil {
 		return nil, err
 	}
-	return func() error {
-		app := i.unit.application
-		g := goals{Units: unitGoals(app), Relations: map[string]map[string]goalStatus{}}
-		for _, r := range i.model.relations {
-			far := r.far(app.name).application
-			// The offering side of a cross-model relation shows nothing.
-			if !r.joins(app.name) || r.isPeer() || isRemoteName(far) {
-				continue
-			}
-			name := r.near(app.name).name
-			if g.Relations[name] == nil {
-				g.Relations[name] = map[string]goalStatus{}
-			}
-			maps.Copy(g.Relations[name], unitGoals(i.model.applications[far]))
-			g.Relations[name][far] = goalStatus{relationStatus(r), goalTime(i.model.startedAt)}
+	return func() error { return out.print(i.goals()) }, noMore(args)
+}
+
+func (c *hookContext) goals() goals {
+	app := c.unit.application
+	g := goals{Units: unitGoals(app), Relations: map[string]map[string]goalStatus{}}
+	for _, r := range c.model.relations {
+		far := r.far(app.name).application
+		// The offering side of a cross-model relation shows nothing.
+		if !r.joins(app.name) || r.isPeer() || isRemoteName(far) {
+			continue
 		}
-		return out.print(g)
-	}, noMore(args)
+		name := r.near(app.name).name
+		if g.Relations[name] == nil {
+			g.Relations[name] = map[string]goalStatus{}
+		}
+		maps.Copy(g.Relations[name], unitGoals(c.model.applications[far]))
+		g.Relations[name][far] = goalStatus{relationStatus(r), goalTime(c.model.startedAt)}
+	}
+	return g
 }
 
 func relationStatus(r *relation) string {
