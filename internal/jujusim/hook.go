@@ -226,17 +226,6 @@ func (m *Model) serveProgram(c *hookContext, run *HookRun, result *outcome) {
 	m.runProgram(c, environ, run, result)
 }
 
-func (m *Model) serveTools(c *hookContext) (environ []string, stop func(), err error) {
-	if m.options.Serve != nil {
-		return m.options.Serve(HookContext{c})
-	}
-	server, err := m.serve(c)
-	if err != nil {
-		return nil, nil, err
-	}
-	return nil, server.close, nil
-}
-
 func (m *Model) runProgram(c *hookContext, served []string, run *HookRun, result *outcome) {
 	name := run.Hook
 	module := "unit." + c.unit.name + "." + name

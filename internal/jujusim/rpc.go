@@ -40,6 +40,18 @@ type door struct {
 	transport  string
 }
 
+// serveTools serves a hook's tools, or has them served by Options.Serve.
+func (m *Model) serveTools(c *hookContext) (environ []string, stop func(), err error) {
+	if m.options.Serve != nil {
+		return m.options.Serve(HookContext{c})
+	}
+	server, err := m.serve(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	return nil, server.close, nil
+}
+
 // serve starts to serve a hook's tools.
 func (m *Model) serve(c *hookContext) (*server, error) {
 	path := c.unit.socket()
