@@ -75,6 +75,7 @@ func TestActionParametersAndResults(t *testing.T) {
 		require.Equal(t, "90", h.ok(t, "action-get", "days"))
 		require.Equal(t, "null", h.ok(t, "action-get", "deep.inner.more", "--format", "json"))
 		require.Equal(t, "null", h.ok(t, "action-get", "none", "--format", "json"))
+		require.Equal(t, "null", h.ok(t, "action-get", "", "--format", "json"), "an empty path is a path")
 		h.ok(t, "action-set", "a=scalar", "b.c= kept ", "b.d=2")
 		h.ok(t, "action-set", "a.e=replaced")
 		require.Equal(t, "ERROR no relation id specified\n", h.run("relation-list").stderr, "an action has no relation")

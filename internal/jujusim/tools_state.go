@@ -159,19 +159,18 @@ func actionGet(i *invocation) (func() error, error) {
 	if err != nil {
 		return nil, err
 	}
-	path := ""
-	if len(args) > 0 {
-		path, args = args[0], args[1:]
+	if len(args) > 1 {
+		return nil, noMore(args[1:])
 	}
 	return func() error {
 		if i.action == nil {
 			return errNoAction
 		}
-		if path == "" {
+		if len(args) == 0 {
 			return out.print(i.action.params)
 		}
-		return out.print(lookUp(i.action.params, path))
-	}, noMore(args)
+		return out.print(lookUp(i.action.params, args[0]))
+	}, nil
 }
 
 var errNoAction = errors.New("not running an action")
