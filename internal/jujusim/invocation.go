@@ -217,9 +217,33 @@ func parseSettings(text []byte) (map[string]string, error) {
 	if isPlainJSON(text) && json.Unmarshal(text, &settings) == nil {
 		return settings, nil
 	}
+	var document yaml.Node
+	err := yaml.Unmarshal(text, &document)
+	if err != nil || document.IsZero() {
+		return map[string]string{}, err
+	}
 	settings = map[string]string{}
-	err := yaml.Unmarshal(text, settings)
-	return settings, err
+	keepLast(document.Content[0])
+	return settings, document.Decode(settings)
+}
+
+// keepLast drops the keys of a map that come again, which Juju's reader of YAML
+// allows and ours does not.
+func keepLast(node *yaml.Node) {
+	if node.Kind != yaml.MappingNode {
+		return
+	}
+	last := map[string]int{}
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		last[node.Content[i].Value] = i
+	}
+	var kept []*yaml.Node
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		if last[node.Content[i].Value] == i {
+			kept = append(kept, node.Content[i:i+2]...)
+		}
+	}
+	node.Content = kept
 }
 
 // isPlainJSON tells whether JSON and YAML must agree on a text: an object in

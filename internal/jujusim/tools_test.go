@@ -251,9 +251,11 @@ func TestPlainJSONReadsAsYAML(t *testing.T) {
 	w.deploy(1)
 	texts := []string{
 		`{"a":"1","b":"x\ny\t\"\\\u003c"}`, `{"a":1,"b":true,"c":null,"d":1.50}`, `{a: b}`, "a: b\nc: |\n  d\n", `{"a":"é","b":"😀"}`, ` {"a" : "b" } `, ``, `{}`,
+		"a: 1\nb: x\na: 2\n", `{"a":"1","a":"2"}`, `{"é":"1","é":"2"}`,
 	}
 	wants := []map[string]string{
 		{"a": "1", "b": "x\ny\t\"\\<"}, {"a": "1", "b": "true", "d": "1.50"}, {"a": "b"}, {"a": "b", "c": "d\n"}, {"a": "é", "b": "😀"}, {"a": "b"}, {}, {},
+		{"a": "2", "b": "x"}, {"a": "2"}, {"é": "2"},
 	}
 	for i, text := range texts {
 		w.during("goca/0", func(h *hook) {
