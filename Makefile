@@ -31,6 +31,7 @@ test: ## run the tests with the race detector; they pack the charm they drive
 test-all: test ## the fast suite and the heavy one
 	cd tests/heavy && go test -timeout 80m ./...
 	cd tests/heavy/observe && go test ./...
+	@cd tests/heavy/hooktools && if go list -test -deps ./... >/dev/null; then go test -timeout 40m ./...; else echo "NOT COMPARED with Juju's own hook tools: their modules cannot be had"; fi
 
 check: format vet staticcheck vulnerabilities tidy test ## everything that must pass before a change lands
 
