@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 )
 
 // Pack packs the charm of the repository at root into a folder and returns the
@@ -30,7 +31,19 @@ func Pack(root, folder string) (string, error) {
 		return "", fmt.Errorf("%d charms were packed, want one", len(archives))
 	}
 	light := filepath.Join(folder, "light.charm")
-	return light, strip(archives[0], light, "dispatch")
+	return light, strip(archives[0], light, program)
+}
+
+// program is the name of the charm's program in its archive.
+const program = "dispatch"
+
+func hasProgram(archive string) (bool, error) {
+	files, err := zip.OpenReader(archive)
+	if err != nil {
+		return false, err
+	}
+	defer files.Close()
+	return slices.ContainsFunc(files.File, func(f *zip.File) bool { return f.Name == program }), nil
 }
 
 // strip copies a zip archive without one of its members.

@@ -43,29 +43,39 @@ type Life struct {
 
 // New deploys the packed charm with one unit in a new model.
 func New(charmPath string, seed uint64) (*Life, error) {
+	versions := []string{"3.5.4", "3.6.11", "4.1"}
+	return NewIn(charmPath, seed, jujusim.Options{Version: versions[seed%uint64(len(versions))]})
+}
+
+// NewIn is New in a model with options of the caller's. An archive that has its
+// program, as Pack's has not, runs that and not this process; it keeps the time
+// of the machine, which the clock of the model must then follow.
+func NewIn(charmPath string, seed uint64, o jujusim.Options) (*Life, error) {
 	l := &Life{
 		charm:  charmPath,
 		Now:    time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
 		random: rand.New(rand.NewPCG(seed, 1)),
 	}
-	versions := []string{"3.5.4", "3.6.11", "4.1"}
-	model, err := jujusim.New(jujusim.Options{
-		Version: versions[seed%uint64(len(versions))],
-		Seed:    seed + 1,
-		Cache:   filepath.Join(filepath.Dir(charmPath), "unpacked"),
-		Now:     func() time.Time { return l.Now },
-		Program: func(ctx context.Context, environ []string, _ string, _, stderr io.Writer) int {
-			return charm.Dispatch(ctx, environ, func() time.Time { return l.Now }, stderr)
-		},
-	})
+	ships, err := hasProgram(charmPath)
 	if err != nil {
 		return nil, err
 	}
-	l.Model = model
-	if err := model.Deploy(charmPath, Application, 1); err != nil {
+	if !ships {
+		o.Program = func(ctx context.Context, environ []string, _ string, _, stderr io.Writer) int {
+			return charm.Dispatch(ctx, environ, func() time.Time { return l.Now }, stderr)
+		}
+	}
+	o.Seed = seed + 1
+	o.Cache = filepath.Join(filepath.Dir(charmPath), "unpacked")
+	o.Now = func() time.Time { return l.Now }
+	l.Model, err = jujusim.New(o)
+	if err != nil {
 		return nil, err
 	}
-	return l, model.Configure(Application, map[string]any{"key-type": "ecdsa-p256", "rotation-hold": "0m", "status-port": 0})
+	if err := l.Model.Deploy(charmPath, Application, 1); err != nil {
+		return nil, err
+	}
+	return l, l.Model.Configure(Application, map[string]any{"key-type": "ecdsa-p256", "rotation-hold": "0m", "status-port": 0})
 }
 
 // Close removes the model.
