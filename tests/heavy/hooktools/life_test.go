@@ -4,6 +4,11 @@ package hooktools_test
 
 import (
 	"errors"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -36,8 +41,7 @@ func TestTheCharmLivesOnJujusTools(t *testing.T) {
 				l.Now = time.Now()
 				require.NoError(t, errors.Join(step.run(l), l.Rest()), step.name)
 			}
-			certificates := len(l.Published())
-			require.GreaterOrEqual(t, certificates, 3, "somebody must have been served")
+			require.GreaterOrEqual(t, len(l.Published()), 3, "somebody must have been served")
 			require.NoError(t, end(l))
 			requireLife(t, l.Model, transport.named)
 		})
@@ -62,12 +66,75 @@ var chapters = []struct {
 		_, err := l.Act("list-certificates", nil)
 		return err
 	}},
+	{"an action is refused", func(l *life.Life) error {
+		result, err := l.Model.RunAction(l.Model.Leader(life.Application), "sign-csr", map[string]any{"csr": "none"})
+		if err == nil && result.Status != "failed" {
+			err = fmt.Errorf("the action is %s", result.Status)
+		}
+		return err
+	}},
 	{"an option changes", func(l *life.Life) error { return l.SetOption("extra_sans", "vip.example.com") }},
 	{"a requirer's unit goes", (*life.Life).LoseOne},
 	{"the leader is removed", (*life.Life).RemoveLeader},
 	{"requirers come again", func(l *life.Life) error { return errors.Join(l.Fleet(true, 1), l.Fleet(false, 1)) }},
 	{"a requirer goes", (*life.Life).PartOne},
 	{"the CA is replaced at once", func(l *life.Life) error { return l.Rotate("emergency") }},
+}
+
+// TestTheTableHasWhatTheCharmUses lets the charm live on the simulator's tools,
+// whose record has all arguments, and looks for each way of calling a tool in
+// the table of calls.
+func TestTheTableHasWhatTheCharmUses(t *testing.T) {
+	t.Parallel()
+	compared := map[string]bool{}
+	for _, s := range scenes() {
+		for _, l := range slices.Concat(s.earlier, s.calls) {
+			words := strings.Split(l.words, "|")
+			compared[form(words[0], words[1:])] = true
+		}
+	}
+	l, err := life.NewIn(charmPath(t), 1, jujusim.Options{Version: version})
+	require.NoError(t, err)
+	defer l.Close()
+	for _, step := range chapters {
+		l.Now = time.Now()
+		require.NoError(t, errors.Join(step.run(l), l.Rest()), step.name)
+	}
+	used := map[string]bool{}
+	for _, run := range l.Model.Hooks() {
+		for _, call := range run.Calls {
+			used[form(call.Tool, call.Args)] = true
+		}
+	}
+	require.Greater(t, len(used), 15)
+	for _, way := range slices.Sorted(maps.Keys(used)) {
+		require.Contains(t, compared, way)
+	}
+	t.Logf("%d ways of calling tools", len(used))
+}
+
+// form is a tool with the names of its flags, sorted, and how many words
+// follow them: 2 for two and more.
+func form(tool string, args []string) string {
+	var flags []string
+	words := 0
+	takesWord := []string{"-r", "--format", "--file", "--log-level"}
+	for i := 0; i < len(args); i++ {
+		name, _, _ := strings.Cut(args[i], "=")
+		switch {
+		case args[i] == "--":
+			flags, words, i = append(flags, "--"), words+len(args)-i-1, len(args)
+		case len(name) > 1 && name[0] == '-':
+			flags = append(flags, name)
+			if slices.Contains(takesWord, args[i]) {
+				i++
+			}
+		default:
+			words++
+		}
+	}
+	slices.Sort(flags)
+	return fmt.Sprintf("%s %v %d", tool, flags, min(words, 2))
 }
 
 // end removes the units of the charm.
@@ -102,11 +169,43 @@ func requireLife(t *testing.T, m *jujusim.Model, transport string) {
 	} {
 		require.Contains(t, hooks, hook)
 	}
+	used := slices.Sorted(maps.Keys(tools))
 	for _, tool := range []string{
 		"is-leader", "config-get", "relation-ids", "relation-list", "relation-get", "relation-set", "secret-add", "secret-get", "secret-info-get",
-		"secret-remove", "status-get", "status-set", "action-get", "action-set",
+		"secret-remove", "status-get", "status-set", "action-get", "action-set", "action-fail",
 	} {
-		require.Contains(t, tools, tool)
+		require.Contains(t, used, tool)
 	}
-	t.Logf("%d hooks and actions, %d calls of %d tools", len(m.Hooks()), calls, len(tools))
+	t.Logf("%d hooks and actions, %d calls of %v", len(m.Hooks()), calls, used)
+}
+
+// Size of the sample of random lives. Their faults at calls have no effect
+// here, because it is not the simulator that answers; those of commits have.
+const (
+	lives = 100
+	steps = 15
+	// firstSeed keeps clear of the seeds that the other tests play.
+	firstSeed = 9000
+)
+
+// TestRandomLivesOnJujusTools plays lives with the clock of the model, in which
+// certificates and CAs come of age.
+func TestRandomLivesOnJujusTools(t *testing.T) {
+	t.Parallel()
+	light, err := life.Pack(root, filepath.Join(scratch, "light"))
+	require.NoError(t, err)
+	for seed := range uint64(lives) {
+		t.Run(fmt.Sprintf("seed %d", firstSeed+seed), func(t *testing.T) {
+			t.Parallel()
+			l, err := life.NewIn(light, firstSeed+seed, jujusim.Options{Version: version, Serve: serveSocket})
+			require.NoError(t, err)
+			defer l.Close()
+			require.NoError(t, l.Play(steps))
+			for _, run := range l.Model.Hooks() {
+				for _, call := range run.Calls {
+					require.NotEqual(t, 2, call.Code, "the charm uses a tool wrongly: %s %q: %s", call.Tool, call.Args, call.Error)
+				}
+			}
+		})
+	}
 }

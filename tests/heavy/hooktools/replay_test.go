@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -74,7 +75,10 @@ type scene struct {
 func play(t *testing.T, s scene, serve func(jujusim.HookContext) ([]string, func(), error)) ([]answer, []string) {
 	t.Helper()
 	p := &player{}
-	m, err := jujusim.New(jujusim.Options{Version: version, Serve: serve, Cache: filepath.Join(scratch, "unpacked"), Program: p.dispatch})
+	m, err := jujusim.New(jujusim.Options{
+		Version: version, Serve: serve, Cache: filepath.Join(scratch, "unpacked"), Program: p.dispatch,
+		Now: func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) },
+	})
 	require.NoError(t, err)
 	defer m.Close()
 	p.model = m

@@ -3,6 +3,8 @@
 package hooktools_test
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -12,6 +14,7 @@ import (
 // scenes are the calls that are compared: every tool and flag that the charm
 // uses, in the kinds of hooks that it uses them in, and what Juju refuses.
 func scenes() map[string]scene {
+	content := filepath.Join(scratch, "content")
 	return map[string]scene{
 		"the leader in a plain hook": {unit: ours + "/0", hook: "update-status", calls: slices.Concat(
 			parsing, configuration, relations, databags, writes, statuses, logs, others)},
@@ -22,7 +25,13 @@ func scenes() map[string]scene {
 				"secret-add|--label=ca-1|private-key=one", "secret-add|--owner|unit|private-key=one",
 				"secret-info-get|--label=ca-1", "secret-get|--label=ca-1",
 				"status-set|--application|active", "status-set|--|active|standby"))},
-		"secrets of the leader":      {unit: ours + "/0", hook: "update-status", calls: ownSecrets},
+		"secrets of the leader": {unit: ours + "/0", hook: "update-status", calls: ownSecrets},
+		"secrets from files": {unit: ours + "/0", hook: "update-status", prepare: func(*jujusim.Model, int) error {
+			return os.WriteFile(content, []byte("two\nlines\n"), 0o600)
+		}, calls: lines(
+			"secret-add|--label=a|--description=the key|private-key#file="+content, "secret-get|--format|json|--label=a",
+			"secret-add|--label=b|certificate#file="+content+"|private-key#file="+content, "secret-get|--format|json|--label=b",
+			"secret-add|--label=c|private-key#file="+content+"x", "secret-add|--label=d|x#file="+content)},
 		"secrets of an earlier hook": {unit: ours + "/0", hook: "update-status", earlier: madeSecrets, calls: laterSecrets},
 		"secrets that another unit made": {unit: ours + "/1", hook: "update-status", earlier: madeSecrets, calls: slices.Concat(
 			laterSecrets, lines("secret-remove|<1>", "secret-set|<1>|private-key=four", "secret-grant|<1>|-r|1", "secret-revoke|<1>|--app|web"))},
