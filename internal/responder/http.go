@@ -83,6 +83,9 @@ func (s *Server) ServeHTTP(writer http.ResponseWriter, r *http.Request) {
 		s.serveGeneration(w, r, strings.TrimPrefix(path, "/crl/"), ".crl", func(g *generation) (document, error) {
 			return g.listDocument, g.checkList(s.clock())
 		})
+	case path == "/live":
+		endpoint = "live"
+		serveLife(w)
 	case path == "/health":
 		endpoint = "health"
 		s.serveHealth(w)
@@ -181,6 +184,14 @@ func (s *Server) faults() []string {
 		faults = append(faults, v.snapshot.faults(s.clock())...)
 	}
 	return faults
+}
+
+// serveLife tells that the process answers, whatever the spool says: whoever
+// restarts the daemon asks here, and a restart mends no spool.
+func serveLife(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	_, _ = w.Write([]byte("ok\n")) // the client is gone, or it is not
 }
 
 func (s *Server) serveHealth(w http.ResponseWriter) {

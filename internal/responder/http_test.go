@@ -305,3 +305,27 @@ func TestRenewedAuthority(t *testing.T) {
 	require.NoError(t, parsed.CheckSignatureFrom(renewed))
 	require.True(t, strings.HasPrefix(string(read(t, get(t, server, "/ca.pem"))), pki.EncodeCertificatePEM(renewed.Raw)))
 }
+
+func TestLiveWhateverTheSpoolSays(t *testing.T) {
+	t.Parallel()
+	at, a := now, newAuthority(t, now)
+	server := a.start(t, a.status(t), &at)
+	requireLive := func() {
+		for _, method := range []string{http.MethodGet, http.MethodHead} {
+			response := call(server, method, "/live", nil)
+			require.Equal(t, http.StatusOK, response.StatusCode)
+			require.Equal(t, "no-store", response.Header.Get("Cache-Control"))
+		}
+		require.Equal(t, "ok\n", string(read(t, get(t, server, "/live"))))
+	}
+	requireHealth(t, server)
+	requireLive()
+	require.NoError(t, os.WriteFile(filepath.Join(a.spool.Directory, "status.json"), []byte("{"), 0o640))
+	server.Reload()
+	requireHealth(t, server, "cannot read status")
+	requireLive()
+	at = now.Add(100 * 24 * time.Hour)
+	requireHealth(t, server, "cannot read status")
+	requireLive()
+	require.Equal(t, http.StatusMethodNotAllowed, call(server, http.MethodPost, "/live", nil).StatusCode)
+}
