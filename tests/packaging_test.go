@@ -4,6 +4,7 @@ package tests
 
 import (
 	"archive/zip"
+	"debug/buildinfo"
 	"debug/elf"
 	"os"
 	"os/exec"
@@ -47,16 +48,19 @@ var relationHooks = []string{
 // members returns the mode of every file and folder that the archive must have.
 func members() map[string]os.FileMode {
 	want := map[string]os.FileMode{
-		"./":            os.ModeDir | 0o755,
-		"LICENSE":       0o644,
-		"README.md":     0o644,
-		"actions.yaml":  0o644,
-		"config.yaml":   0o644,
-		"dispatch":      0o755,
-		"hooks/":        os.ModeDir | 0o755,
-		"icon.svg":      0o644,
-		"manifest.yaml": 0o644,
-		"metadata.yaml": 0o644,
+		"./":                os.ModeDir | 0o755,
+		"LICENSE":           0o644,
+		"README.md":         0o644,
+		"actions.yaml":      0o644,
+		"bin/":              os.ModeDir | 0o755,
+		"bin/pebble":        0o755,
+		"bin/tls-authority": os.ModeSymlink | 0o777,
+		"config.yaml":       0o644,
+		"dispatch":          0o755,
+		"hooks/":            os.ModeDir | 0o755,
+		"icon.svg":          0o644,
+		"manifest.yaml":     0o644,
+		"metadata.yaml":     0o644,
 	}
 	for _, name := range append(append([]string{}, unitHooks...), relationHooks...) {
 		want["hooks/"+name] = 0o755
@@ -108,17 +112,54 @@ func TestManifestNamesTheArchitectureOfTheProgram(t *testing.T) {
 	require.Contains(t, filepath.Base(charmPath(t)), "_"+names[runtime.GOARCH]+".charm")
 }
 
-func TestDispatchIsAStaticProgram(t *testing.T) {
+func TestProgramsAreStatic(t *testing.T) {
 	t.Parallel()
-	program, err := elf.Open(filepath.Join(expand(t), "dispatch"))
-	require.NoError(t, err)
-	defer program.Close()
-	for _, segment := range program.Progs {
-		require.NotEqual(t, elf.PT_INTERP, segment.Type, "it needs a loader of the machine")
+	for _, name := range []string{"dispatch", "bin/pebble"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			program, err := elf.Open(filepath.Join(expand(t), name))
+			require.NoError(t, err)
+			defer program.Close()
+			for _, segment := range program.Progs {
+				require.NotEqual(t, elf.PT_INTERP, segment.Type, "it needs a loader of the machine")
+			}
+			libraries, err := program.ImportedLibraries()
+			require.NoError(t, err)
+			require.Empty(t, libraries)
+		})
 	}
-	libraries, err := program.ImportedLibraries()
+}
+
+// TestPebbleIsTheOneOfGoMod: unmodified, of the version that go.mod fixes, as
+// the records of dependencies and licences say.
+func TestPebbleIsTheOneOfGoMod(t *testing.T) {
+	t.Parallel()
+	build, err := buildinfo.ReadFile(filepath.Join(expand(t), "bin", "pebble"))
 	require.NoError(t, err)
-	require.Empty(t, libraries)
+	require.Equal(t, "github.com/canonical/pebble/cmd/pebble", build.Path)
+	pebble := build.Main
+	require.Equal(t, "github.com/canonical/pebble", pebble.Path)
+	require.Nil(t, pebble.Replace)
+	require.NotEmpty(t, pebble.Sum, "it is not built from the published module")
+	text, err := os.ReadFile(filepath.Join(root, "go.mod"))
+	require.NoError(t, err)
+	require.Contains(t, string(text), "\tgithub.com/canonical/pebble "+pebble.Version+" //")
+	out, err := exec.Command(filepath.Join(expand(t), "bin", "pebble"), "version", "--client").CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	require.Equal(t, pebble.Version+"\n", string(out))
+}
+
+func TestProgramHasASecondName(t *testing.T) {
+	t.Parallel()
+	folder := expand(t)
+	target, err := os.Readlink(filepath.Join(folder, "bin", "tls-authority"))
+	require.NoError(t, err)
+	require.Equal(t, "../dispatch", target)
+	out, err := exec.Command(filepath.Join(folder, "bin", "tls-authority"), "version").CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	require.Regexp(t, `^tls-authority `, string(out))
+	out, err = exec.Command(filepath.Join(folder, "dispatch"), "version").CombinedOutput()
+	require.Error(t, err, "under this name it runs a hook, whatever the arguments say: %s", out)
 }
 
 func TestHooksRunTheProgram(t *testing.T) {
@@ -161,7 +202,7 @@ func TestCharmIsTheSameWhereverItIsBuilt(t *testing.T) {
 	require.True(t, string(want) == string(got), "two builds of the same source differ")
 }
 
-func TestSourceCharmcraftBuildsOnlyTheProgram(t *testing.T) {
+func TestSourceCharmcraftBuildsOnlyThePrograms(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(filepath.Join(root, "charmcraft.yaml"))
 	require.NoError(t, err)
@@ -186,13 +227,13 @@ func TestSourceCharmcraftBuildsOnlyTheProgram(t *testing.T) {
 	for name, part := range parts.Parts {
 		staged = append(staged, part.Stage...)
 		if part.Plugin != "go" {
-			require.Equal(t, "dump", part.Plugin, "part %s", name)
+			require.Contains(t, []string{"dump", "nil"}, part.Plugin, "part %s", name)
 			continue
 		}
 		require.Equal(t, "cmd/tls-authority", part.Subfolder, "the plugin installs every program below that folder")
 		require.Equal(t, map[string]string{"bin/tls-authority": "dispatch"}, part.Organize)
 	}
-	require.ElementsMatch(t, []string{"dispatch", "hooks", "LICENSE", "README.md", "icon.svg"}, staged,
+	require.ElementsMatch(t, []string{"dispatch", "bin/pebble", "bin/tls-authority", "hooks", "LICENSE", "README.md", "icon.svg"}, staged,
 		"the other members are written by charmcraft itself")
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-only
 
 // Command packcharm builds the charm archive of each architecture asked for:
-// one static program, packed with what Juju reads of a charm, byte for byte
-// the same whoever builds it with the same Go. It is run in the folder of
+// static programs, packed with what Juju reads of a charm, byte for byte the
+// same whoever builds it with the same Go. It is run in the folder of
 // metadata.yaml and needs no network beyond the modules of the build.
 package main
 
@@ -30,7 +30,7 @@ func run(out string, names []string) error {
 		return err
 	}
 	for _, t := range targets {
-		a, err := pack(t, "./cmd/tls-authority", out)
+		a, err := pack(t, out)
 		if err != nil {
 			return fmt.Errorf("cannot pack the charm for %s: %w", t.name, err)
 		}

@@ -20,16 +20,16 @@ type archive struct {
 	digest [sha256.Size]byte
 }
 
-// pack builds the program for the target and writes the charm archive to the
+// pack builds the programs for the target and writes the charm archive to the
 // folder. The archive is read back and checked by Juju's own code before it
 // takes its name, so a file with that name is a charm that Juju accepts.
-func pack(t target, program, folder string) (archive, error) {
+func pack(t target, folder string) (archive, error) {
 	staged, err := os.MkdirTemp("", "tls-authority-charm-")
 	if err != nil {
 		return archive{}, err
 	}
 	defer os.RemoveAll(staged)
-	if err := stage(t, program, staged); err != nil {
+	if err := stage(t, staged); err != nil {
 		return archive{}, err
 	}
 	content, err := compress(staged)

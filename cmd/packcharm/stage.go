@@ -9,14 +9,21 @@ import (
 	"path/filepath"
 )
 
+// The programs of the charm, by the packages they are built of. The service
+// manager is that of another project, at the version that go.mod fixes.
+const (
+	authority = "./cmd/tls-authority"
+	pebble    = "github.com/canonical/pebble/cmd/pebble"
+)
+
 // members lists what is copied into the charm as it is, from the current
-// folder. The program and manifest.yaml are made.
+// folder. The programs and manifest.yaml are made.
 var members = []string{"LICENSE", "README.md", "actions.yaml", "config.yaml", "icon.svg", "metadata.yaml"}
 
 // stage fills the folder with the content of the charm. Modes are set here:
 // those of a checkout depend on the umask of whoever made it.
-func stage(t target, program, folder string) error {
-	if err := build(t, program, filepath.Join(folder, "dispatch")); err != nil {
+func stage(t target, folder string) error {
+	if err := stagePrograms(t, folder); err != nil {
 		return err
 	}
 	for _, name := range members {
@@ -39,7 +46,23 @@ func stage(t target, program, folder string) error {
 	return os.WriteFile(filepath.Join(folder, "manifest.yaml"), []byte(t.manifest()), 0o644)
 }
 
-// build compiles the program for the target. It is static, so that it runs on
+// stagePrograms builds what the charm runs. Juju finds dispatch at the root, and
+// under that name it always runs a hook. Its second name, which keeps Juju's out
+// of a command line, is a link: a copy would double the program on every unit.
+func stagePrograms(t target, folder string) error {
+	if err := build(t, authority, filepath.Join(folder, "dispatch")); err != nil {
+		return err
+	}
+	if err := os.Mkdir(filepath.Join(folder, "bin"), 0o755); err != nil {
+		return err
+	}
+	if err := build(t, pebble, filepath.Join(folder, "bin", "pebble")); err != nil {
+		return err
+	}
+	return os.Symlink(filepath.Join("..", "dispatch"), filepath.Join(folder, "bin", "tls-authority"))
+}
+
+// build compiles a program for the target. It is static, so that it runs on
 // every base, and carries no path, no build identifier and nothing of the
 // builder's environment, so that everyone's build has the same bytes.
 func build(t target, program, output string) error {

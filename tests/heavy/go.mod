@@ -1,6 +1,6 @@
 module tls-authority/tests/heavy
 
-go 1.26.0
+go 1.26.5
 
 require (
 	github.com/stretchr/testify v1.12.1
