@@ -120,7 +120,7 @@ var layers = map[string]layer{
 		because: "life knows the charm as an agent does; only the clock is its own",
 	},
 	"cmd/tls-authority": {
-		ours:    []string{"internal/charm", "internal/juju"},
+		ours:    []string{"internal/charm", "internal/juju", "internal/responder"},
 		modules: []string{"github.com/spf13/cobra"},
 		because: "the shipped program only wires packages: a simulator or a packer in it would be shipped too",
 	},

@@ -20,7 +20,7 @@ func newCommand() *cobra.Command {
 		Short:        "The TLS certificate authority of a Juju model",
 		SilenceUsage: true,
 	}
-	root.AddCommand(newDispatchCommand(), newVersionCommand())
+	root.AddCommand(newDispatchCommand(), newServeCommand(), newVersionCommand())
 	return root
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-only
 
-// Command tls-authority is the charm. Juju runs it as `dispatch` for every
-// hook and action; people may ask it for its version.
+// Command tls-authority is the charm. Juju runs it as `dispatch` for every hook
+// and action. Under its own name, bin/tls-authority in the charm, it has
+// commands, of which one is the status service.
 package main
 
 import (
