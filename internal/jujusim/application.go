@@ -196,6 +196,7 @@ func (m *Model) addUnit(app *application) (*unit, error) {
 		application: app,
 		name:        app.name + "/" + strconv.Itoa(app.lastUnit),
 		machine:     m.lastMachine,
+		subnet:      m.options.Subnet,
 		configSeen:  -1,
 		views:       map[int]*relationView{},
 		secretsSeen: map[string]int{},
@@ -271,14 +272,15 @@ func (m *Model) RemoveUnit(name string) error {
 		delete(r.present, name)
 	}
 	if u.application.charm == nil || !u.installed && !u.inError && !u.busy {
-		m.bury(u)
+		return m.bury(u)
 	}
 	return nil
 }
 
-// bury removes what is left of a unit: its place in relations, its secrets
-// and what it read of others', its leadership.
-func (m *Model) bury(u *unit) {
+// bury removes what is left of a unit: its machine with all that runs there,
+// its place in relations, its secrets and what it read of others', its
+// leadership.
+func (m *Model) bury(u *unit) error {
 	for _, id := range slices.Sorted(maps.Keys(m.relations)) {
 		m.leaveScope(m.relations[id], u.name)
 	}
@@ -290,9 +292,17 @@ func (m *Model) bury(u *unit) {
 	}
 	app := u.application
 	app.units = slices.DeleteFunc(app.units, func(other *unit) bool { return other == u })
-	if app.leader != u.name {
-		return
+	if app.leader == u.name {
+		m.succeed(app)
 	}
+	if app.charm == nil {
+		return nil
+	}
+	return endProcesses(u.directory)
+}
+
+// succeed gives the leadership of an application to one of its units.
+func (m *Model) succeed(app *application) {
 	app.leader = ""
 	alive := slices.DeleteFunc(slices.Clone(app.units), func(other *unit) bool { return other.dying })
 	if len(alive) == 0 {

@@ -294,7 +294,7 @@ func (m *Model) begin(u *unit, e *event) {
 }
 
 // finish notes that an event's hook has ended well and was committed.
-func (m *Model) finish(u *unit, e *event) {
+func (m *Model) finish(u *unit, e *event) error {
 	u.pending, u.inError, u.attempts = nil, false, 0
 	switch e.kind {
 	case "install":
@@ -314,7 +314,7 @@ func (m *Model) finish(u *unit, e *event) {
 		u.stopped = true
 	case "remove":
 		u.removed = true
-		m.bury(u)
+		return m.bury(u)
 	}
 	if e.relation >= 0 {
 		m.finishRelation(u, e)
@@ -322,6 +322,7 @@ func (m *Model) finish(u *unit, e *event) {
 	if e.secret != "" {
 		m.finishSecret(u, e)
 	}
+	return nil
 }
 
 func (m *Model) finishRelation(u *unit, e *event) {

@@ -5,8 +5,9 @@ package jujusim
 import "fmt"
 
 // ForceRemoveUnit removes a unit whose machine is lost (juju remove-unit
-// --force): none of its hooks run, and what it had begun is never committed.
-// Leadership falls to another unit when the lease is over, here at once.
+// --force): what runs there ends, none of its hooks run, and what it had begun is
+// never committed. Leadership falls to another unit when the lease is over,
+// here at once.
 func (m *Model) ForceRemoveUnit(name string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -21,6 +22,5 @@ func (m *Model) ForceRemoveUnit(name string) error {
 	for _, r := range m.relations {
 		delete(r.present, name)
 	}
-	m.bury(u)
-	return nil
+	return m.bury(u)
 }

@@ -376,8 +376,7 @@ func (m *Model) endHook(c *hookContext, run *HookRun, result *outcome) error {
 		return m.hookError(run, failure)
 	}
 	m.statusAfter(u, c.event)
-	m.finish(u, c.event)
-	return nil
+	return m.finish(u, c.event)
 }
 
 func (m *Model) hookError(run *HookRun, failure string) error {

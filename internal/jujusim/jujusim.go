@@ -59,6 +59,11 @@ type Options struct {
 	// program with the race detector takes a second to end unless the charm
 	// sets GORACE=atexit_sleep_ms=0.
 	ToolBinary string
+	// Subnet is the first half of the addresses of units, "127.20" by default.
+	// Linux has the whole loopback network, so that what a charm runs can listen
+	// on the address of its unit; models that run at the same time and listen on
+	// the same port need one each.
+	Subnet string
 	// Observe is called after each hook and action, from the goroutine that
 	// runs it.
 	Observe func(HookRun)
@@ -130,6 +135,9 @@ func New(o Options) (*Model, error) {
 	if o.Seed == 0 {
 		o.Seed = defaultSeed
 	}
+	if o.Subnet == "" {
+		o.Subnet = "127.20"
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -180,13 +188,15 @@ func (m *Model) makeDirectory() error {
 	return nil
 }
 
-// Close removes the files of the model. It must not be called while a hook
-// runs.
+// Close ends what charms left running and removes the files of the model. It
+// must not be called while a hook runs.
 func (m *Model) Close() error {
+	ended := endProcesses(filepath.Join(m.directory, "agents"))
 	if m.ownsDirectory {
-		return os.RemoveAll(m.directory)
+		return errors.Join(ended, os.RemoveAll(m.directory))
 	}
 	return errors.Join(
+		ended,
 		os.RemoveAll(filepath.Join(m.directory, "agents")),
 		os.RemoveAll(filepath.Join(m.directory, "tools")),
 	)

@@ -26,6 +26,10 @@ func (m *Model) ReplacePod(unit string) error {
 	if u.dying {
 		return fmt.Errorf("cannot replace the pod of unit %q: it is being removed", unit)
 	}
+	err = endProcesses(u.directory)
+	if err != nil {
+		return fmt.Errorf("cannot replace the pod of unit %q: %w", unit, err)
+	}
 	err = os.RemoveAll(u.directory)
 	if err != nil {
 		return fmt.Errorf("cannot remove the pod of unit %q: %w", unit, err)

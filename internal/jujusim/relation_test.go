@@ -162,7 +162,7 @@ func TestRelationSetValues(t *testing.T) {
 		a := h.runWith(`{"pem":"text\n","a":"from file","quote":"\"<>\u2028","null":null,"kept":"1"}`, "relation-set", "-r", "0", "--file", "-", "number=2")
 		require.Equal(t, answer{}, a)
 		h.ok(t, "relation-set", "-r", "0", "gone=")
-		require.JSONEq(t, `{"pem":"text\n","a":"from file","quote":"\"<>\u2028","kept":"1","number":"2","egress-subnets":"10.20.0.10/32","ingress-address":"10.20.0.10","private-address":"10.20.0.10"}`,
+		require.JSONEq(t, `{"pem":"text\n","a":"from file","quote":"\"<>\u2028","kept":"1","number":"2","egress-subnets":"127.20.0.10/32","ingress-address":"127.20.0.10","private-address":"127.20.0.10"}`,
 			h.ok(t, "relation-get", "-r", "0", "-", "goca/0", "--format", "json"))
 		a = h.runWith(`{"a":["b"]}`, "relation-set", "-r", "0", "--file", "-")
 		require.Equal(t, 1, a.code)

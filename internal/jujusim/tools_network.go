@@ -38,7 +38,7 @@ func (u *unit) network() networkDisplay {
 	return networkDisplay{
 		Bind: []networkInterface{{
 			MAC: mac, OldMAC: mac, Name: "eth0", OldName: "eth0",
-			Addresses: []networkAddress{{Value: u.address(), Address: u.address(), CIDR: "10.20.0.0/16"}},
+			Addresses: []networkAddress{{Value: u.address(), Address: u.address(), CIDR: u.subnet + ".0.0/16"}},
 		}},
 		Egress:  []string{u.address() + "/32"},
 		Ingress: []string{u.address()},

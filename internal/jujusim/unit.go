@@ -12,6 +12,7 @@ type unit struct {
 	application    *application
 	name           string
 	machine        int
+	subnet         string // the first half of its address
 	directory      string
 	charmDirectory string
 	tools          string
@@ -62,7 +63,7 @@ type relationView struct {
 func (u *unit) socket() string { return filepath.Join(u.directory, "agent.socket") }
 
 func (u *unit) address() string {
-	return fmt.Sprintf("10.20.%d.%d", u.machine/200, u.machine%200+10)
+	return fmt.Sprintf("%s.%d.%d", u.subnet, u.machine/200, u.machine%200+10)
 }
 
 // leads tells whether the model takes the unit for its application's leader.
