@@ -9,8 +9,8 @@ import (
 )
 
 // ReplacePod gives a unit a new pod, as Kubernetes does when a node is drained
-// and the old one is killed before its stop hook: its folder is lost and the
-// charm is expanded again, while the controller keeps what the agent knows.
+// and the old one is killed before its stop hook: its folder and what ran there
+// are lost and the charm is expanded again, while the controller keeps what the agent knows.
 // An installed unit gets upgrade-charm, config-changed and start in that order,
 // after the hook that was interrupted, if any; another starts with install.
 func (m *Model) ReplacePod(unit string) error {
