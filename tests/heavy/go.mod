@@ -4,6 +4,8 @@ go 1.26.5
 
 require (
 	github.com/stretchr/testify v1.12.1
+	github.com/zmap/zcrypto v0.0.0-20260906180147-3ed30b1e9340
+	github.com/zmap/zlint/v3 v3.7.3
 	golang.org/x/crypto v0.58.0
 	golang.org/x/sync v0.25.0
 	tls-authority v0.0.0
@@ -30,6 +32,8 @@ require (
 	github.com/juju/utils/v3 v3.1.0 // indirect
 	github.com/juju/version/v2 v2.0.1 // indirect
 	github.com/mohae/deepcopy v0.0.0-20170929034955-c48cc78d4826 // indirect
+	github.com/pelletier/go-toml v1.9.5 // indirect
+	github.com/weppos/publicsuffix-go v0.50.4-0.20260821095816-b0fdb5c2d345 // indirect
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
 	golang.org/x/net v0.62.0 // indirect
 	golang.org/x/sys v0.49.0 // indirect
@@ -40,3 +44,6 @@ require (
 )
 
 replace tls-authority => ../..
+
+// zlint wants a version of the list that the module proxy no longer resolves.
+replace github.com/weppos/publicsuffix-go => github.com/weppos/publicsuffix-go v0.50.3

@@ -52,11 +52,11 @@ func newKey(t *testing.T, kind pki.KeyType) pki.PrivateKey {
 	return key
 }
 
-func newRoot(t *testing.T, name string, kind pki.KeyType) *pki.Issuer {
+func newRoot(t *testing.T, now time.Time, name string, kind pki.KeyType) *pki.Issuer {
 	t.Helper()
 	key := newKey(t, kind)
 	root, err := pki.CreateSelfSigned(pki.Template{
-		Profile: pki.Root, Subject: pki.Subject{CommonName: name, Organization: "Example"}, Validity: pki.NewValidity(time.Now(), 10*365*24*time.Hour),
+		Profile: pki.Root, Subject: pki.Subject{CommonName: name, Organization: "Example"}, Validity: pki.NewValidity(now, 10*365*24*time.Hour),
 	}, key)
 	require.NoError(t, err)
 	issuer, err := pki.NewIssuer(root, key)
@@ -64,21 +64,30 @@ func newRoot(t *testing.T, name string, kind pki.KeyType) *pki.Issuer {
 	return issuer
 }
 
-// issue makes a certificate of a profile, as long as the issuer lets it be.
-func issue(t *testing.T, issuer *pki.Issuer, template pki.Template, key pki.PrivateKey, lifetime time.Duration) leaf {
+// issue makes a certificate of a profile, valid for as long as the template says.
+func issue(t *testing.T, issuer *pki.Issuer, template pki.Template, key pki.PrivateKey) leaf {
 	t.Helper()
-	validity, err := pki.ValidityOf(issuer.Certificate()).Clip(time.Now(), lifetime)
-	require.NoError(t, err)
-	template.Validity = validity
 	certificate, err := issuer.Issue(template, key.Public())
 	require.NoError(t, err)
 	return leaf{certificate, key}
 }
 
-// below makes a CA of the profile SubCA.
-func below(t *testing.T, issuer *pki.Issuer, constraints *pki.NameConstraints) *pki.Issuer {
+const year = 365 * 24 * time.Hour
+
+// valid is a validity as long as the issuer lets it be.
+func valid(t *testing.T, issuer *pki.Issuer, now time.Time, lifetime time.Duration) pki.Validity {
 	t.Helper()
-	made := issue(t, issuer, pki.Template{Profile: pki.SubCA, Subject: pki.Subject{CommonName: "Issuing CA"}, Constraints: constraints}, newKey(t, pki.ECDSAP256), 365*24*time.Hour)
+	validity, err := pki.ValidityOf(issuer.Certificate()).Clip(now, lifetime)
+	require.NoError(t, err)
+	return validity
+}
+
+// below makes a CA of the profile SubCA.
+func below(t *testing.T, now time.Time, issuer *pki.Issuer, constraints *pki.NameConstraints) *pki.Issuer {
+	t.Helper()
+	made := issue(t, issuer, pki.Template{
+		Profile: pki.SubCA, Subject: pki.Subject{CommonName: "Issuing CA"}, Constraints: constraints, Validity: valid(t, issuer, now, 2*year),
+	}, newKey(t, pki.ECDSAP256))
 	next, err := pki.NewIssuer(made.Certificate, made.key)
 	require.NoError(t, err)
 	return next
@@ -86,7 +95,7 @@ func below(t *testing.T, issuer *pki.Issuer, constraints *pki.NameConstraints) *
 
 // foreign makes a CA as an operator may bring it, with a path length that no
 // profile of ours has.
-func foreign(t *testing.T, name string, parent *x509.Certificate, signer crypto.Signer, pathLength int) (*x509.Certificate, *ecdsa.PrivateKey) {
+func foreign(t *testing.T, now time.Time, name string, parent *x509.Certificate, signer crypto.Signer, pathLength int) (*x509.Certificate, *ecdsa.PrivateKey) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
@@ -94,7 +103,7 @@ func foreign(t *testing.T, name string, parent *x509.Certificate, signer crypto.
 	require.NoError(t, err)
 	template := &x509.Certificate{
 		SerialNumber: serial, Subject: pkix.Name{CommonName: name}, IsCA: true, BasicConstraintsValid: true, MaxPathLen: pathLength,
-		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(1000 * time.Hour),
+		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign, NotBefore: now.Add(-time.Hour), NotAfter: now.Add(5 * year),
 	}
 	if parent == nil {
 		parent, signer = template, key
@@ -110,29 +119,29 @@ func foreign(t *testing.T, name string, parent *x509.Certificate, signer crypto.
 const heldToAddresses = "a CA held to names and addresses"
 
 // hierarchies are those that the charm can be part of, by name.
-func hierarchies(t *testing.T) map[string]hierarchy {
+func hierarchies(t *testing.T, now time.Time) map[string]hierarchy {
 	t.Helper()
 	all := map[string]hierarchy{}
 	for _, kind := range []pki.KeyType{pki.ECDSAP256, pki.ECDSAP384, pki.RSA2048, pki.RSA3072, pki.RSA4096} {
-		root := newRoot(t, "Root "+string(kind), kind)
+		root := newRoot(t, now, "Root "+string(kind), kind)
 		all["a root of "+string(kind)] = hierarchy{root: root.Certificate(), issuer: root}
 	}
-	old, next := newRoot(t, "Root G1", pki.RSA3072), newRoot(t, "Root G2", pki.ECDSAP256)
-	cross, err := old.CrossSign(next.Certificate(), time.Now())
+	old, next := newRoot(t, now, "Root G1", pki.RSA3072), newRoot(t, now, "Root G2", pki.ECDSAP256)
+	cross, err := old.CrossSign(next.Certificate(), now)
 	require.NoError(t, err)
 	all["a cross-certificate"] = hierarchy{root: old.Certificate(), between: []*x509.Certificate{cross}, issuer: next}
 
-	sub := below(t, old, nil)
+	sub := below(t, now, old, nil)
 	all["the CA of a requirer"] = hierarchy{root: old.Certificate(), between: []*x509.Certificate{sub.Certificate()}, issuer: sub}
-	sub = below(t, next, nil)
+	sub = below(t, now, next, nil)
 	all["the CA of a requirer below a cross-certificate"] = hierarchy{root: old.Certificate(), between: []*x509.Certificate{sub.Certificate(), cross}, issuer: sub}
-	sub = below(t, next, &pki.NameConstraints{PermittedDNS: []string{"example.com"}, PermittedIP: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
+	sub = below(t, now, next, &pki.NameConstraints{PermittedDNS: []string{"example.com"}, PermittedIP: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
 	all[heldToAddresses] = hierarchy{root: next.Certificate(), between: []*x509.Certificate{sub.Certificate()}, issuer: sub}
-	sub = below(t, next, &pki.NameConstraints{PermittedDNS: []string{"example.com"}})
+	sub = below(t, now, next, &pki.NameConstraints{PermittedDNS: []string{"example.com"}})
 	all["a CA held to names"] = hierarchy{root: next.Certificate(), between: []*x509.Certificate{sub.Certificate()}, issuer: sub, onlyNames: true}
 
-	top, topKey := foreign(t, "Corporate Root", nil, nil, 2)
-	middle, middleKey := foreign(t, "Corporate Policy CA", top, topKey, 1)
+	top, topKey := foreign(t, now, "Corporate Root", nil, nil, 2)
+	middle, middleKey := foreign(t, now, "Corporate Policy CA", top, topKey, 1)
 	der, err := x509.MarshalPKCS8PrivateKey(middleKey)
 	require.NoError(t, err)
 	key, err := pki.ParsePrivateKeyDER(der)
@@ -140,13 +149,13 @@ func hierarchies(t *testing.T) map[string]hierarchy {
 	issuer, err := pki.NewIssuer(middle, key)
 	require.NoError(t, err)
 	all["an imported intermediate"] = hierarchy{root: top, between: []*x509.Certificate{middle}, issuer: issuer}
-	sub = below(t, issuer, nil)
+	sub = below(t, now, issuer, nil)
 	all["three tiers"] = hierarchy{root: top, between: []*x509.Certificate{sub.Certificate(), middle}, issuer: sub}
 	return all
 }
 
 // leaves makes a certificate of every leaf profile, by name.
-func (h hierarchy) leaves(t *testing.T) map[string]leaf {
+func (h hierarchy) leaves(t *testing.T, now time.Time) map[string]leaf {
 	t.Helper()
 	subject, err := pki.LeafSubject(serverHost)
 	require.NoError(t, err)
@@ -159,19 +168,19 @@ func (h hierarchy) leaves(t *testing.T) map[string]leaf {
 	client, err := pki.LeafSubject("system:kube-apiserver")
 	require.NoError(t, err)
 	rsaKey := newKey(t, pki.RSA2048)
-	const year = 365 * 24 * time.Hour
+	long, short := valid(t, h.issuer, now, year), valid(t, h.issuer, now, year/4)
 	made := map[string]leaf{
-		"server": issue(t, h.issuer, pki.Template{Profile: pki.Server, Subject: subject, Names: names}, rsaKey, year),
-		"client": issue(t, h.issuer, pki.Template{Profile: pki.Client, Subject: client}, rsaKey, year),
-		"leaf for both": issue(t, h.issuer, pki.Template{Profile: pki.Leaf, Subject: subject, Names: names, Usage: pki.ServerAuth | pki.ClientAuth},
-			newKey(t, pki.ECDSAP256), year/4),
-		"leaf without subject": issue(t, h.issuer, pki.Template{Profile: pki.Leaf, Names: names, Usage: pki.ServerAuth}, newKey(t, pki.ECDSAP384), year/4),
-		"leaf for clients":     issue(t, h.issuer, pki.Template{Profile: pki.Leaf, Subject: client, Usage: pki.ClientAuth}, newKey(t, pki.ECDSAP256), year/4),
+		"server": issue(t, h.issuer, pki.Template{Profile: pki.Server, Subject: subject, Names: names, Validity: long}, rsaKey),
+		"client": issue(t, h.issuer, pki.Template{Profile: pki.Client, Subject: client, Validity: long}, rsaKey),
+		"leaf for both": issue(t, h.issuer, pki.Template{Profile: pki.Leaf, Subject: subject, Names: names, Usage: pki.ServerAuth | pki.ClientAuth, Validity: short},
+			newKey(t, pki.ECDSAP256)),
+		"leaf without subject": issue(t, h.issuer, pki.Template{Profile: pki.Leaf, Names: names, Usage: pki.ServerAuth, Validity: short}, newKey(t, pki.ECDSAP384)),
+		"leaf for clients":     issue(t, h.issuer, pki.Template{Profile: pki.Leaf, Subject: client, Usage: pki.ClientAuth, Validity: short}, newKey(t, pki.ECDSAP256)),
 	}
 	key := newKey(t, pki.ECDSAP256)
 	answers, err := pki.ResponderSubject(h.issuer.Certificate().Subject.CommonName, key.Public())
 	require.NoError(t, err)
-	made["responder"] = issue(t, h.issuer, pki.Template{Profile: pki.Responder, Subject: answers}, key, 6*24*time.Hour)
+	made["responder"] = issue(t, h.issuer, pki.Template{Profile: pki.Responder, Subject: answers, Validity: valid(t, h.issuer, now, 6*24*time.Hour)}, key)
 	return made
 }
 
@@ -181,10 +190,10 @@ func (h hierarchy) leaves(t *testing.T) map[string]leaf {
 func TestEveryProfileVerifies(t *testing.T) {
 	const server, client, responder = x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageOCSPSigning
 	known := verifiers(t)
-	all := hierarchies(t)
+	all := hierarchies(t, time.Now())
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		h := all[name]
-		leaves := h.leaves(t)
+		leaves := h.leaves(t, time.Now())
 		for _, who := range slices.Sorted(maps.Keys(known)) {
 			t.Run(name+", by "+who, func(t *testing.T) {
 				judge := func(l leaf, usage x509.ExtKeyUsage, host string) error {
@@ -225,9 +234,9 @@ func TestEveryProfileVerifies(t *testing.T) {
 // responder, and refuse one that another leaf signed.
 func TestOpenSSLAcceptsOCSPAnswers(t *testing.T) {
 	requireProgram(t, "openssl")
-	for name, h := range hierarchies(t) {
+	for name, h := range hierarchies(t, time.Now()) {
 		t.Run(name, func(t *testing.T) {
-			leaves, f := h.leaves(t), newFiles(t)
+			leaves, f := h.leaves(t, time.Now()), newFiles(t)
 			responder, err := pki.NewOCSPResponder(leaves["responder"].Certificate, h.issuer.Certificate(), leaves["responder"].key)
 			require.NoError(t, err)
 			now := time.Now().UTC().Truncate(time.Second)
