@@ -137,6 +137,10 @@ func hierarchies(t *testing.T, now time.Time) map[string]hierarchy {
 	all["the CA of a requirer below a cross-certificate"] = hierarchy{root: old.Certificate(), between: []*x509.Certificate{sub.Certificate(), cross}, issuer: sub}
 	sub = below(t, now, next, &pki.NameConstraints{PermittedDNS: []string{"example.com"}, PermittedIP: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}})
 	all[heldToAddresses] = hierarchy{root: next.Certificate(), between: []*x509.Certificate{sub.Certificate()}, issuer: sub}
+	sub = below(t, now, next, &pki.NameConstraints{
+		PermittedDNS: []string{"example.com"}, PermittedIP: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")},
+	})
+	all["a CA held to names and addresses of both kinds"] = hierarchy{root: next.Certificate(), between: []*x509.Certificate{sub.Certificate()}, issuer: sub}
 	sub = below(t, now, next, &pki.NameConstraints{PermittedDNS: []string{"example.com"}})
 	all["a CA held to names"] = hierarchy{root: next.Certificate(), between: []*x509.Certificate{sub.Certificate()}, issuer: sub, onlyNames: true}
 
