@@ -175,11 +175,11 @@ func (h hierarchy) leaves(t *testing.T, now time.Time) map[string]leaf {
 	long, short := valid(t, h.issuer, now, year), valid(t, h.issuer, now, year/4)
 	made := map[string]leaf{
 		"server": issue(t, h.issuer, pki.Template{Profile: pki.Server, Subject: subject, Names: names, Validity: long}, rsaKey),
-		"client": issue(t, h.issuer, pki.Template{Profile: pki.Client, Subject: client, Validity: long}, rsaKey),
+		"client": issue(t, h.issuer, pki.Template{Profile: pki.Client, Subject: client, Names: names, Validity: long}, rsaKey),
 		"leaf for both": issue(t, h.issuer, pki.Template{Profile: pki.Leaf, Subject: subject, Names: names, Usage: pki.ServerAuth | pki.ClientAuth, Validity: short},
 			newKey(t, pki.ECDSAP256)),
 		"leaf without subject": issue(t, h.issuer, pki.Template{Profile: pki.Leaf, Names: names, Usage: pki.ServerAuth, Validity: short}, newKey(t, pki.ECDSAP384)),
-		"leaf for clients":     issue(t, h.issuer, pki.Template{Profile: pki.Leaf, Subject: client, Usage: pki.ClientAuth, Validity: short}, newKey(t, pki.ECDSAP256)),
+		"leaf for clients":     issue(t, h.issuer, pki.Template{Profile: pki.Leaf, Subject: client, Names: names, Usage: pki.ClientAuth, Validity: short}, newKey(t, pki.ECDSAP256)),
 	}
 	key := newKey(t, pki.ECDSAP256)
 	answers, err := pki.ResponderSubject(h.issuer.Certificate().Subject.CommonName, key.Public())

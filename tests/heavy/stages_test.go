@@ -82,6 +82,8 @@ func (w *town) populate() {
 	w.t.Helper()
 	w.legacy = w.relate("certificates", "legacy", "certificates", map[string]string{
 		"unit_name": "legacy_0", "common_name": legacyHost, "sans": `["127.0.0.1"]`,
+		// Refused as a server for its usage alone.
+		"client_cert_requests": `{"impostor": {"sans": ["` + legacyHost + `", "127.0.0.1"]}}`,
 	})
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(w.t, err)
@@ -113,6 +115,10 @@ func (w *town) look(stage string) view {
 	v.trusts[legacyParty] = bag["ca"]
 	v.shows["legacy server"] = w.shown(bag["legacy_0.server.cert"]+bag["chain"], bag["legacy_0.server.key"], x509.ExtKeyUsageServerAuth, legacyHost)
 	v.shows["global client"] = w.shown(bag["client.cert"]+bag["chain"], bag["client.key"], x509.ExtKeyUsageClientAuth, "")
+
+	clients := map[string]struct{ Cert, Key string }{}
+	require.NoError(w.t, json.Unmarshal([]byte(bag["legacy_0.processed_client_requests"]), &clients))
+	v.shows["named client"] = w.shown(clients["impostor"].Cert+bag["chain"], clients["impostor"].Key, x509.ExtKeyUsageClientAuth, "")
 
 	var answers []struct {
 		CA    string
