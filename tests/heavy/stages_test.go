@@ -34,6 +34,7 @@ const (
 	legacyHost = "legacy.example.com"
 	csrHost    = "csr.example.com"
 	wrongHost  = "other.example.com"
+	apiserver  = "system:kube-apiserver" // a client
 
 	legacyParty = "a legacy requirer"
 	csrParty    = "a CSR requirer"
@@ -83,7 +84,7 @@ func (w *town) populate() {
 	w.legacy = w.relate("certificates", "legacy", "certificates", map[string]string{
 		"unit_name": "legacy_0", "common_name": legacyHost, "sans": `["127.0.0.1"]`,
 		// Refused as a server for its usage alone.
-		"client_cert_requests": `{"impostor": {"sans": ["` + legacyHost + `", "127.0.0.1"]}}`,
+		"client_cert_requests": `{"` + apiserver + `": {"sans": ["` + legacyHost + `", "127.0.0.1"]}}`,
 	})
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(w.t, err)
@@ -118,7 +119,7 @@ func (w *town) look(stage string) view {
 
 	clients := map[string]struct{ Cert, Key string }{}
 	require.NoError(w.t, json.Unmarshal([]byte(bag["legacy_0.processed_client_requests"]), &clients))
-	v.shows["named client"] = w.shown(clients["impostor"].Cert+bag["chain"], clients["impostor"].Key, x509.ExtKeyUsageClientAuth, "")
+	v.shows["named client"] = w.shown(clients[apiserver].Cert+bag["chain"], clients[apiserver].Key, x509.ExtKeyUsageClientAuth, "")
 
 	var answers []struct {
 		CA    string
