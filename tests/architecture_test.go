@@ -126,7 +126,7 @@ var layers = map[string]layer{
 	},
 	"cmd/jujusim": {
 		ours:    []string{"internal/bench", "internal/jujusim"},
-		modules: []string{"github.com/spf13/cobra", "golang.org/x/term"},
+		modules: []string{"github.com/spf13/cobra", "golang.org/x/crypto/ocsp", "golang.org/x/term"},
 		because: "the demonstration knows the charm as Juju does: as an archive",
 	},
 	"cmd/packcharm": {

@@ -60,6 +60,12 @@ func TestDemoShowsCertificatesAndHandshakes(t *testing.T) {
 			Accepted bool   `json:"accepted"`
 			Detail   string `json:"detail"`
 		} `json:"handshakes"`
+		Revocation struct {
+			Before      string `json:"ocsp-before"`
+			After       string `json:"ocsp-after"`
+			Listed      bool   `json:"on-the-list"`
+			Replacement string `json:"ocsp-of-the-replacement"`
+		} `json:"revocation"`
 		Rotation struct {
 			Stages []struct {
 				Stage      string `json:"stage"`
@@ -72,6 +78,10 @@ func TestDemoShowsCertificatesAndHandshakes(t *testing.T) {
 	}
 	require.NoError(t, json.Unmarshal([]byte(text), &report))
 	require.Equal(t, "install", report.Events[0].Event)
+	require.Equal(t, "good", report.Revocation.Before)
+	require.Equal(t, "revoked", report.Revocation.After)
+	require.True(t, report.Revocation.Listed)
+	require.Equal(t, "good", report.Revocation.Replacement)
 	require.Greater(t, len(report.Events), 10)
 	root := parseOne(t, report.Authority)
 

@@ -23,7 +23,7 @@ type observed struct {
 
 func newObserved(t *testing.T, units int) *observed {
 	t.Helper()
-	o := &observed{site: newSite(t, jujusim.Options{}, units)}
+	o := &observed{site: newServing(t, units, nil)}
 	o.prometheus = o.observe("prometheus", "metrics-endpoint")
 	o.agent = o.observe("agent", "cos-agent")
 	o.grafana = o.observe("grafana", "grafana-dashboard")

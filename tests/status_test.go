@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,7 +28,6 @@ import (
 	"tls-authority/internal/jujusim"
 )
 
-
 // statusPort is the default of the option status-port.
 const statusPort = 9880
 
@@ -40,7 +40,7 @@ var subnets atomic.Int64
 // newServing deploys the charm with its status service on.
 func newServing(t *testing.T, units int, options map[string]any) *site {
 	t.Helper()
-	const first, last = 21, 250
+	const first, last = 21, 120 // demonstrations have those above
 	subnet := first + subnets.Add(1)%(last-first)
 	s := newModel(t, jujusim.Options{Subnet: fmt.Sprintf("127.%d", subnet)}, units)
 	require.NoError(t, s.Configure(charm, map[string]any{"status-port": statusPort, "key-type": "ecdsa-p256", "rotation-hold": "0m"}))
@@ -131,7 +131,10 @@ func TestEveryUnitTellsWhatIsRevoked(t *testing.T) {
 		}
 	}
 	status := func(c *x509.Certificate, want int) func(string) bool {
-		return func(unit string) bool { answer := s.state(unit, root, c); return answer != nil && answer.Status == want }
+		return func(unit string) bool {
+			answer := s.state(unit, root, c)
+			return answer != nil && answer.Status == want
+		}
 	}
 	all("good", status(leaf, ocsp.Good))
 	all("unknown", status(&stranger, ocsp.Unknown))
@@ -380,7 +383,10 @@ func TestLinksAreWrittenWhereTheOperatorWants(t *testing.T) {
 		require.Equal(t, []string{base + "/ca/1.der"}, leaf.IssuingCertificateURL)
 		require.Equal(t, []string{base + "/crl/1.crl"}, leaf.CRLDistributionPoints)
 		requireServer(t, root, leaf)
-		s.eventually("good", func() bool { answer := s.state(charm+"/0", root, leaf); return answer != nil && answer.Status == ocsp.Good })
+		s.eventually("good", func() bool {
+			answer := s.state(charm+"/0", root, leaf)
+			return answer != nil && answer.Status == ocsp.Good
+		})
 	}
 	_, der := s.fetch(charm+"/0", "/ca/1.der")
 	require.Equal(t, root.Raw, der)
@@ -395,4 +401,52 @@ func TestLinksAreWrittenWhereTheOperatorWants(t *testing.T) {
 	_, text := s.fetch(charm+"/0", "/health")
 	require.NoError(t, json.Unmarshal(text, &health))
 	require.Equal(t, "ok", health.Status)
+}
+
+// TestTheLogGoesToLoki: what the daemon logs is pushed to the Loki that is
+// related, with the labels by which the stack finds the unit.
+func TestTheLogGoesToLoki(t *testing.T) {
+	t.Parallel()
+	pushed := make(chan map[string]string, 1000)
+	loki := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var body struct {
+			Streams []struct {
+				Stream map[string]string `json:"stream"`
+			} `json:"streams"`
+		}
+		if json.NewDecoder(r.Body).Decode(&body) == nil && len(body.Streams) > 0 {
+			pushed <- body.Streams[0].Stream
+		}
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	defer loki.Close()
+	s := newServing(t, 1, nil)
+	require.NoError(t, s.AddStandIn("loki", 1))
+	relation, err := s.Relate(charm+":logging", "loki:logging")
+	require.NoError(t, err)
+	require.NoError(t, s.SetBag(relation, "loki/0", map[string]string{"endpoint": `{"url":"` + loki.URL + `/loki/api/v1/push"}`}))
+	s.settle()
+	var labels map[string]string
+	s.eventually("a line is pushed", func() bool {
+		// Each hook tells the daemon something, which it logs.
+		require.NoError(t, s.UpdateStatus(charm+"/0"))
+		select {
+		case labels = <-pushed:
+			return true
+		default:
+			return false
+		}
+	})
+	require.Equal(t, charm+"/0", labels["juju_unit"])
+	require.Equal(t, charm, labels["juju_application"])
+	require.Equal(t, s.UUID(), labels["juju_model_uuid"])
+
+	require.NoError(t, s.RemoveRelation(relation))
+	s.settle()
+	for len(pushed) > 0 {
+		<-pushed
+	}
+	require.NoError(t, s.UpdateStatus(charm+"/0"))
+	code, _ := s.fetch(charm+"/0", "/live")
+	require.Equal(t, http.StatusOK, code)
 }

@@ -30,7 +30,7 @@ func newDemoCommand() *cobra.Command {
 	var o demoOptions
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "Deploy the packed charm in a simulated model and watch it issue certificates and rotate its CA",
+		Short: "Deploy the packed charm in a simulated model and watch it issue and revoke certificates and rotate its CA",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return runDemo(o, cmd.OutOrStdout())
@@ -51,7 +51,10 @@ func newDemoCommand() *cobra.Command {
 // shows is not as it should be.
 func runDemo(o demoOptions, out io.Writer) error {
 	show := newShow(o.json, out)
-	model, err := jujusim.New(jujusim.Options{Seed: o.seed, Version: o.version, Observe: show.event})
+	// Demonstrations that run at the same time listen on addresses of their own.
+	const first, count = 121, 130
+	subnet := fmt.Sprintf("127.%d", first+os.Getpid()%count)
+	model, err := jujusim.New(jujusim.Options{Seed: o.seed, Version: o.version, Subnet: subnet, Observe: show.event})
 	if err != nil {
 		return err
 	}
@@ -95,6 +98,9 @@ func play(model *jujusim.Model, charm string, show *show) error {
 	}
 	show.certificates(issued)
 	show.handshakes(shakeHands(issued))
+	if err := revoke(model, requirers[len(requirers)-1], show); err != nil {
+		return err
+	}
 	if err := rotate(model, requirers, show); err != nil {
 		return err
 	}

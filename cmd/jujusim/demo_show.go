@@ -34,6 +34,7 @@ type report struct {
 	Authority    string            `json:"ca-certificate"`
 	Certificates []certificateLine `json:"certificates"`
 	Handshakes   []handshake       `json:"handshakes"`
+	Revocation   revocation        `json:"revocation"`
 	Rotation     rotation          `json:"rotation"`
 }
 
