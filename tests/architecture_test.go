@@ -91,8 +91,8 @@ var layers = map[string]layer{
 	"internal/service": {
 		ours:    []string{"internal/responder"},
 		modules: []string{"github.com/canonical/pebble/client"},
-		shunned: []string{"crypto/x509", "log"},
-		because: "service keeps a daemon running: what it tells, and by whose word, is not its business",
+		shunned: []string{"crypto/rand", "crypto/x509", "log"},
+		because: "service runs the daemon: what it tells, and to whom the charm has signed, is not its business",
 	},
 	"internal/signing": {
 		ours:    []string{"internal/backup", "internal/decision", "internal/easyrsa", "internal/juju", "internal/observe", "internal/pki", "internal/policy", "internal/record", "internal/tlscertificates"},

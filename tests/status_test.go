@@ -243,7 +243,7 @@ func TestTheServiceIsLookedAfter(t *testing.T) {
 		require.NoError(t, err)
 		s.configure(map[string]any{"status-port": statusPort})
 		s.settle()
-		s.requireStatus(unit, "active", "status service off: cannot listen on", "address already in use")
+		s.requireStatus(unit, "active", "status service off: port 9880 is taken")
 		csr, _ := newCSR(t, nil)
 		web := s.relate("web", map[string]map[string]string{"web/0": csrBag(t, csr)})
 		require.Contains(t, s.answers(web), csr, "issuing goes on")

@@ -74,7 +74,11 @@ func line(err error) string {
 	if err == nil {
 		return ""
 	}
-	return record.Cut(strings.Join(strings.Fields(err.Error()), " "), maxTrouble)
+	text := strings.Join(strings.Fields(err.Error()), " ")
+	if _, cause, found := strings.Cut(text, "the status service: "); found {
+		text = cause // the status says before what does not run
+	}
+	return record.Cut(text, maxTrouble)
 }
 
 // maxTrouble leaves room for the rest of the status.

@@ -1,244 +1,191 @@
 // SPDX-License-Identifier: GPL-3.0-only
 
-// Package service keeps the status service of a unit running: a Pebble
-// (https://github.com/canonical/pebble) that runs the daemon, starts it anew
-// when it ends or falls silent, and forwards its log.
+// Package service keeps the status service of a unit running: a daemon of the
+// charm's own program, under Pebble (https://documentation.ubuntu.com/pebble),
+// which starts it, looks whether it is alive, starts it again and forwards its
+// log. Where systemd runs it runs Pebble, as a user of its own; elsewhere the
+// charm starts Pebble itself.
 //
-// Where systemd runs, one unit of it runs that Pebble as a user of its own.
-// Elsewhere, as in the container of a Kubernetes charm, the hook starts it. What
-// the daemon tells is not the business of this package.
+// It knows nothing of certificates or of what the daemon tells. A machine that
+// can run none of this is no reason to fail: every error is a sentence for a
+// status line, and the charm goes on issuing.
 package service
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
-	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
 	"tls-authority/internal/responder"
 )
 
+// accountName is the user and the group that the daemon has for itself where
+// systemd runs.
+const accountName = "tls-authority"
+
+// startWithin bounds what a hook waits for. Pebble itself waits a second
+// before it calls a service started.
+const startWithin = 10 * time.Second
+
 // Site is where the status service of one unit lives. Make one with At.
 type Site struct {
-	charm string // the folder of the charm
-	unit  string // Juju's name
-	state string // the folder of the service
-	// root is prepended to the paths of systemd; empty but in tests.
-	root string
-	// period is how often Pebble looks whether the daemon answers.
-	period time.Duration
+	charm, state string // directories
+	unit         string
+	pace         pace
+	host         host
 }
 
-// Plan is how the service is to run.
+// pace is how often Pebble looks, in its own notation of durations.
+type pace struct {
+	period, timeout string
+	threshold       int
+}
+
+// host is what differs between machines.
+type host struct {
+	root      string // where the file system begins
+	superuser bool   // may install for the whole machine
+	account   string // of the daemon where systemd runs
+}
+
+// Plan is what the status service is to do.
 type Plan struct {
-	Address string // an IP address to listen on
-	Port    int
-	Logs    []LogTarget
+	Address string      `json:"address"` // an IP address to listen on
+	Port    int         `json:"port"`
+	Logs    []LogTarget `json:"logs,omitempty"`
 }
 
-// LogTarget is a Loki that the log of the daemon is sent to. URL is where it
-// takes in logs.
+// LogTarget is a Loki that gets the log of the daemon.
 type LogTarget struct {
-	Name, URL string
-	Labels    map[string]string
+	Name   string            `json:"name"` // unlike that of any other
+	URL    string            `json:"url"`  // of the push API
+	Labels map[string]string `json:"labels,omitempty"`
 }
 
-const (
-	// checkPeriod is short enough for relying parties that ask again.
-	checkPeriod = 10 * time.Second
-	// patience is how long a hook waits until a daemon that it started answers.
-	patience = 10 * time.Second
-)
-
-// At is the site of a unit whose charm is in a folder. Its state is beside that
-// folder: it outlives an upgrade of the charm and goes with the unit.
+// At is the site of a unit. Its state is beside the directory of the charm: it
+// outlives an upgrade of the charm, and goes when Juju removes the unit.
 func At(charmDirectory, unit string) Site {
 	charm := filepath.Clean(charmDirectory)
-	return Site{charm: charm, unit: unit, state: filepath.Join(filepath.Dir(charm), "status"), period: checkPeriod}
+	return Site{
+		charm: charm, state: filepath.Join(filepath.Dir(charm), "status"), unit: unit,
+		pace: pace{"10s", "3s", 3},
+		host: host{root: "/", superuser: os.Geteuid() == 0, account: accountName},
+	}
 }
 
-// Exists tells whether the service was set up here.
+// Exists tells whether Start has set the service up here, and Stop has not
+// taken it away since.
 func (s Site) Exists() bool {
-	_, err := os.Stat(s.planFile())
-	return err == nil
+	return isDirectory(s.spool())
 }
 
-// Spool is the folder through which hooks tell the daemon what it serves.
+// Spool is the directory that hooks write and the daemon reads. Start makes it.
 func (s Site) Spool() responder.Spool {
-	return responder.Spool{Directory: filepath.Join(s.state, "spool"), Owner: s.owner()}
-}
-
-func (s Site) planFile() string    { return filepath.Join(s.state, "plan.json") }
-func (s Site) troubleFile() string { return s.state + ".trouble" }
-func (s Site) pebbleDir() string   { return filepath.Join(s.state, "pebble") }
-func (s Site) pebble() string      { return filepath.Join(s.charm, "bin", "pebble") }
-func (s Site) program() string     { return filepath.Join(s.charm, "bin", "tls-authority") }
-
-// Start makes the service run by a plan, and returns when it answers. A service
-// that runs so already is left alone; one with a new plan or a new program is
-// started anew. An error fits into a status; what was started in vain is
-// stopped.
-func (s Site) Start(ctx context.Context, p Plan) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	for _, program := range []string{s.pebble(), s.program()} {
-		if _, err := os.Stat(program); err != nil {
-			return fmt.Errorf("the charm has no %s", filepath.Base(program))
-		}
-	}
-	before, _ := s.readPlan()
-	if err := s.prepare(p); err != nil {
-		return err
-	}
-	layer, err := s.layer(p, before.Logs)
-	if err != nil {
-		return err
-	}
-	err = s.run(ctx, p, layer)
-	if err == nil {
-		err = s.awaitDaemon(ctx, p)
-	}
-	if err != nil {
-		return errors.Join(err, s.halt(context.WithoutCancel(ctx)))
-	}
-	return nil
-}
-
-// run brings Pebble up, or gives it the layer.
-func (s Site) run(ctx context.Context, p Plan, layer []byte) error {
-	if s.reaches(ctx) {
-		return s.replan(ctx, layer)
-	}
+	spool := responder.Spool{Directory: s.spool()}
 	if s.hasSystemd() {
-		return s.startUnit(ctx)
+		spool.Owner, _ = s.owner() // nil before Start: there is no directory either
 	}
-	if err := s.halt(ctx); err != nil {
-		return err
-	}
-	if err := checkPort(p); err != nil {
-		return err
-	}
-	return s.startPebble(ctx)
+	return spool
 }
 
-// checkPort finds out whether somebody else listens there, which Pebble would
-// only show as a daemon that keeps ending.
-func checkPort(p Plan) error {
-	listener, err := net.Listen("tcp", p.listen())
-	if err != nil {
-		return fmt.Errorf("cannot listen on %s: %w", p.listen(), errors.Unwrap(err))
-	}
-	return listener.Close()
-}
+func (s Site) spool() string          { return filepath.Join(s.state, "spool") }
+func (s Site) program() string        { return filepath.Join(s.charm, "bin", "tls-authority") }
+func (s Site) pebbleProgram() string  { return filepath.Join(s.charm, "bin", "pebble") }
+func (s Site) pebble() string         { return filepath.Join(s.state, "pebble") }
+func (s Site) layerPath() string      { return filepath.Join(s.pebble(), "layers", "001-status.yaml") }
+func (s Site) logPath() string        { return filepath.Join(s.state, "pebble.log") }
+func (s Site) keptPath() string       { return filepath.Join(s.state, "plan.json") }
+func (s Site) troublePath() string    { return filepath.Join(s.state, "trouble") }
+func (s Site) socketNotePath() string { return filepath.Join(s.state, "socket") }
 
-func (p Plan) listen() string { return net.JoinHostPort(p.Address, strconv.Itoa(p.Port)) }
-
-// awaitDaemon returns when the daemon of the plan answers.
-func (s Site) awaitDaemon(ctx context.Context, p Plan) error {
-	ticker := time.NewTicker(20 * time.Millisecond)
-	defer ticker.Stop()
-	for {
-		err := askLive(ctx, p)
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			if cause := s.Check(context.WithoutCancel(ctx)); cause != nil {
-				return cause
-			}
-			return fmt.Errorf("the daemon does not answer: %w", err)
-		case <-ticker.C:
-		}
-	}
-}
-
-func askLive(ctx context.Context, p Plan) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+p.listen()+"/live", nil)
-	if err != nil {
-		return err
-	}
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 2 * time.Second}
-	response, err := client.Do(request)
-	if err != nil {
-		return err
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s", response.Status)
-	}
-	return nil
-}
-
-// Restart brings back what Check found down, by the plan of the last Start.
-func (s Site) Restart(ctx context.Context) error {
-	p, err := s.readPlan()
-	if err != nil {
-		return err
-	}
-	return s.Start(ctx, p)
-}
-
-// Stop takes the service down and everything of it away; nil when there is
-// none.
-func (s Site) Stop(ctx context.Context) error {
-	err := s.halt(ctx)
-	if err == nil {
-		err = s.removeUnit(ctx)
-	}
-	if short, linkErr := os.Readlink(s.socketLink()); err == nil && linkErr == nil {
-		err = os.RemoveAll(short)
-	}
-	if err == nil {
-		err = os.RemoveAll(s.state)
-	}
-	if err != nil {
-		return fmt.Errorf("cannot stop the status service: %w", err)
-	}
-	return s.SetTrouble("")
-}
-
-// Trouble is what SetTrouble kept last; "" for nothing.
+// Trouble is what SetTrouble kept last; "" when nothing.
 func (s Site) Trouble() string {
-	text, err := os.ReadFile(s.troubleFile())
+	text, err := os.ReadFile(s.troublePath())
 	if err != nil {
 		return ""
 	}
-	return strings.TrimSpace(string(text))
+	return string(text)
 }
 
-// SetTrouble keeps why the service does not run, for the hooks that do not look
-// after it; "" ends it.
+// SetTrouble keeps a line for later hooks, "" removes it.
 func (s Site) SetTrouble(text string) error {
-	err := os.Remove(s.troubleFile())
-	if errors.Is(err, fs.ErrNotExist) {
-		err = nil
-	}
-	if err == nil && text != "" {
-		err = os.WriteFile(s.troubleFile(), []byte(text+"\n"), 0o600)
+	var err error
+	if text == "" {
+		if err = os.Remove(s.troublePath()); errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+	} else if err = os.MkdirAll(s.state, 0o700); err == nil {
+		err = replace(s.troublePath(), []byte(strings.Join(strings.Fields(text), " ")), 0o600)
 	}
 	if err != nil {
-		return fmt.Errorf("cannot note the trouble of the status service: %w", err)
+		return fmt.Errorf("cannot keep the trouble of the status service: %w", err)
 	}
 	return nil
 }
 
-func (s Site) readPlan() (Plan, error) {
-	text, err := os.ReadFile(s.planFile())
-	var p Plan
-	if err == nil {
-		err = json.Unmarshal(text, &p)
-	}
+// kept is what a later hook needs to know of the last Start.
+type kept struct {
+	Plan   Plan   `json:"plan"`
+	Pebble string `json:"pebble,omitempty"` // stamp of the program that runs
+}
+
+func (s Site) readKept() (kept, error) {
+	text, err := os.ReadFile(s.keptPath())
 	if err != nil {
-		return Plan{}, fmt.Errorf("cannot read the plan of the status service: %w", err)
+		return kept{}, err
 	}
-	return p, nil
+	var k kept
+	return k, json.Unmarshal(text, &k)
+}
+
+func (s Site) writeKept(k kept) error {
+	text, err := json.Marshal(k)
+	if err != nil {
+		return err
+	}
+	return replace(s.keptPath(), text, 0o600)
+}
+
+// replace puts a new file in the place of the old one: what is read is whole.
+func replace(path string, content []byte, mode fs.FileMode) error {
+	fresh := path + ".new" // the same each time, so that none pile up
+	if err := os.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	err := os.WriteFile(fresh, content, mode)
+	if err == nil {
+		err = os.Chmod(fresh, mode) // not narrowed by the umask of the hook
+	}
+	if err == nil {
+		err = os.Rename(fresh, path)
+	}
+	return err
+}
+
+func isDirectory(path string) bool {
+	state, err := os.Stat(path)
+	return err == nil && state.IsDir()
+}
+
+// maxSentence is what fits a status line beside the rest of it.
+const maxSentence = 120
+
+// sentence makes an error one short line, without the paths of the unit, which
+// would fill it. What it wraps is not passed on: nobody branches on why a
+// machine cannot run the service.
+func (s Site) sentence(doing string, err error) error {
+	if err == nil {
+		return nil
+	}
+	cause := strings.NewReplacer(s.charm+"/", "", s.state+"/", "").Replace(err.Error())
+	text := []rune(strings.Join(strings.Fields(doing+": "+cause), " "))
+	if len(text) > maxSentence {
+		text = append(text[:maxSentence-1], '…')
+	}
+	return errors.New(string(text))
 }

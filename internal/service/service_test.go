@@ -1,276 +1,312 @@
 // SPDX-License-Identifier: GPL-3.0-only
 
-package service
+package service_test
 
 import (
-	"context"
-	"fmt"
 	"io"
-	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"tls-authority/internal/responder"
+	"tls-authority/internal/service"
 )
 
-// TestMain lets the test binary be the daemon that Pebble runs.
-func TestMain(m *testing.M) {
-	if len(os.Args) == 6 && os.Args[1] == "serve" {
-		daemon(os.Args[3], os.Args[5])
-		return
-	}
-	code := m.Run()
-	if pebble, err := buildPebble(); err == nil {
-		_ = os.RemoveAll(filepath.Dir(pebble)) // a folder of temporary files
-	}
-	os.Exit(code)
-}
+func TestStart(t *testing.T) {
+	t.Parallel()
+	site, plan := newSite(t), newPlan(t)
+	require.False(t, site.Exists())
+	require.ErrorContains(t, site.Check(t.Context()), "has not been started")
+	pebble, daemon := start(t, site, plan)
+	require.True(t, site.Exists())
 
-// daemon answers from a spool until it is ended.
-func daemon(spool, address string) {
-	server := responder.New(responder.Spool{Directory: spool}, time.Now, slog.New(slog.DiscardHandler))
-	err := http.ListenAndServe(address, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/live" {
-			fmt.Fprintln(w, os.Getpid())
-			return
-		}
-		server.ServeHTTP(w, r)
-	}))
-	fmt.Fprintln(os.Stderr, err)
-	os.Exit(1)
-}
-
-// wait is far longer than anything here takes.
-const wait = time.Minute
-
-// buildPebble builds the Pebble of go.mod, once.
-var buildPebble = sync.OnceValues(func() (path string, err error) {
-	folder, err := os.MkdirTemp("", "service-test")
-	if err != nil {
-		return "", err
-	}
-	path = filepath.Join(folder, "pebble")
-	text, err := exec.Command("go", "build", "-o", path, "github.com/canonical/pebble/cmd/pebble").CombinedOutput()
-	if err != nil {
-		return string(text), err
-	}
-	return path, nil
-})
-
-// newSite is the site of a unit whose charm has this test binary as its daemon
-// and the Pebble of go.mod.
-func newSite(t *testing.T) Site {
-	t.Helper()
-	charm := filepath.Join(t.TempDir(), "unit-ca-0", "charm")
-	require.NoError(t, os.MkdirAll(filepath.Join(charm, "bin"), 0o755))
-	pebble, err := buildPebble()
-	require.NoError(t, err, pebble)
-	require.NoError(t, os.Symlink(pebble, filepath.Join(charm, "bin", "pebble")))
-	self, err := os.Executable()
-	require.NoError(t, err)
-	require.NoError(t, os.Symlink(self, filepath.Join(charm, "bin", "tls-authority")))
-	s := At(charm, "ca/0")
-	s.period = 300 * time.Millisecond
-	t.Cleanup(func() { require.NoError(t, s.Stop(context.Background())) })
-	return s
-}
-
-// freePort is one on which nobody listens now.
-func freePort(t *testing.T) int {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port
-}
-
-func get(t *testing.T, p Plan, path string) (int, string) {
-	t.Helper()
-	response, err := http.Get("http://" + p.listen() + path)
-	if err != nil {
-		return 0, err.Error()
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	require.NoError(t, err)
-	return response.StatusCode, string(text)
-}
-
-// daemonPID is the process that answers; 0 for none.
-func daemonPID(t *testing.T, p Plan) int {
-	t.Helper()
-	_, text := get(t, p, "/live")
-	pid, _ := strconv.Atoi(strings.TrimSpace(text))
-	return pid
-}
-
-// pebblePID is the other process of a site.
-func pebblePID(t *testing.T, s Site, daemon int) int {
-	t.Helper()
-	running, err := s.processes()
-	require.NoError(t, err)
-	require.Len(t, running, 2)
-	require.Contains(t, running, daemon)
-	return running[0] + running[1] - daemon
-}
-
-func TestTheServiceRunsAndComesBack(t *testing.T) {
-	ctx := context.Background()
-	s, p := newSite(t), Plan{Address: "127.0.0.1", Port: freePort(t)}
-	require.False(t, s.Exists())
-	require.NoError(t, s.Stop(ctx), "there is nothing to stop")
-	t.Setenv("JUJU_AGENT_TOKEN", "of the hook alone")
-	require.NoError(t, s.Start(ctx, p))
-	require.True(t, s.Exists())
-	require.NoError(t, s.Check(ctx))
-	code, text := get(t, p, "/health")
-	require.Equal(t, http.StatusServiceUnavailable, code, "nothing was told yet")
-	require.Contains(t, text, "status.json")
-	first := daemonPID(t, p)
-	pebble := pebblePID(t, s, first)
-
-	t.Run("a second start changes nothing", func(t *testing.T) {
-		require.NoError(t, s.Start(ctx, p))
-		require.Equal(t, first, daemonPID(t, p))
+	t.Run("again changes nothing", func(t *testing.T) {
+		p, d := start(t, site, plan)
+		require.Equal(t, []int{pebble, daemon}, []int{p, d})
 	})
-	t.Run("it has nothing of the hook", func(t *testing.T) {
-		for _, pid := range []int{pebble, first} {
-			environ, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
-			require.NoError(t, err)
-			require.NotContains(t, string(environ), "JUJU_")
-			stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-			require.NoError(t, err)
-			_, after, _ := strings.Cut(string(stat), ") ")
-			require.Equal(t, strconv.Itoa(pebble), strings.Fields(after)[3], "session")
-			for _, number := range []string{"0", "1", "2"} {
-				target, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/%s", pid, number))
-				require.NoError(t, err)
-				own, err := os.Readlink("/proc/self/fd/" + number)
-				require.NoError(t, err)
-				require.True(t, target == "/dev/null" || target != own, "a hook's pipes would never close: %s", target)
-			}
-		}
+	t.Run("the spool is the daemon's alone", func(t *testing.T) {
+		require.Nil(t, site.Spool().Owner)
+		state, err := os.Stat(site.Spool().Directory)
+		require.NoError(t, err)
+		require.Equal(t, os.FileMode(0o700), state.Mode().Perm())
 	})
-	t.Run("a daemon that is killed comes back by itself", func(t *testing.T) {
-		require.NoError(t, syscall.Kill(first, syscall.SIGKILL))
-		require.Eventually(t, func() bool { pid := daemonPID(t, p); return pid != 0 && pid != first }, wait, 10*time.Millisecond)
-		require.Eventually(t, func() bool { return s.Check(ctx) == nil }, wait, 10*time.Millisecond)
-	})
-	t.Run("a daemon that hangs is replaced", func(t *testing.T) {
-		hung := daemonPID(t, p)
-		require.NoError(t, syscall.Kill(hung, syscall.SIGSTOP))
-		client := http.Client{Timeout: 300 * time.Millisecond}
-		require.Eventually(t, func() bool {
-			response, err := client.Get("http://" + p.listen() + "/live")
-			if err != nil {
-				return false
-			}
-			defer response.Body.Close()
-			text, err := io.ReadAll(response.Body)
-			return err == nil && strings.TrimSpace(string(text)) != strconv.Itoa(hung)
-		}, wait, 50*time.Millisecond)
-	})
-	t.Run("a Pebble that is killed is brought back by a hook", func(t *testing.T) {
-		orphan := daemonPID(t, p)
-		require.NoError(t, syscall.Kill(pebble, syscall.SIGKILL))
-		require.Eventually(t, func() bool { return s.Check(ctx) != nil }, wait, 10*time.Millisecond)
-		require.EqualError(t, s.Check(ctx), "Pebble does not answer")
-		require.NoError(t, s.Restart(ctx))
-		require.NoError(t, s.Check(ctx))
-		require.NotEqual(t, orphan, daemonPID(t, p))
+	t.Run("it is apart from who started it", func(t *testing.T) {
+		session, _, errno := syscall.Syscall(syscall.SYS_GETSID, uintptr(pebble), 0, 0)
+		require.Zero(t, errno)
+		require.Equal(t, pebble, int(session))
+		working, err := os.Readlink(filepath.Join("/proc", strconv.Itoa(pebble), "cwd"))
+		require.NoError(t, err)
+		require.Equal(t, site.State(), working)
 	})
 	t.Run("another port moves it", func(t *testing.T) {
-		old := p
-		p.Port = freePort(t)
-		require.NoError(t, s.Start(ctx, p))
-		require.NotZero(t, daemonPID(t, p))
-		require.Zero(t, daemonPID(t, old))
+		moved := newPlan(t)
+		p, d := start(t, site, moved)
+		require.Equal(t, pebble, p)
+		require.NotEqual(t, daemon, d)
+		require.False(t, answers(plan))
 	})
-	t.Run("another program is started anew", func(t *testing.T) {
-		before := daemonPID(t, p)
-		later := time.Now().Add(time.Hour)
-		copied := filepath.Join(t.TempDir(), "program")
-		content, err := os.ReadFile(s.program())
-		require.NoError(t, err)
-		require.NoError(t, os.WriteFile(copied, content, 0o755))
-		require.NoError(t, os.Chtimes(copied, later, later))
-		require.NoError(t, os.Rename(copied, s.program()))
-		require.NoError(t, s.Start(ctx, p))
-		require.NotEqual(t, before, daemonPID(t, p))
+	t.Run("stopped, nothing is left", func(t *testing.T) {
+		require.NoError(t, site.Stop(t.Context()))
+		requireNoProcess(t, site)
+		require.False(t, site.Exists())
+		require.NoDirExists(t, site.State())
+		require.NoError(t, site.Stop(t.Context()), "there is none")
 	})
-	t.Run("Stop leaves nothing", func(t *testing.T) {
-		daemon := daemonPID(t, p)
-		pebble := pebblePID(t, s, daemon)
-		require.NoError(t, s.SetTrouble("too hot"))
-		require.NoError(t, s.Stop(ctx))
-		for _, pid := range []int{pebble, daemon} {
-			require.Eventually(t, func() bool { return syscall.Kill(pid, 0) != nil }, wait, 10*time.Millisecond)
+}
+
+func TestPebbleBringsTheDaemonBack(t *testing.T) {
+	t.Parallel()
+	for name, signal := range map[string]syscall.Signal{
+		"one that was killed":     syscall.SIGKILL,
+		"one that is only silent": syscall.SIGSTOP, // killed when it does not end either
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			site, plan := newSite(t), newPlan(t)
+			pebble, daemon := start(t, site, plan)
+			require.NoError(t, syscall.Kill(daemon, signal))
+			eventually(t, func() bool {
+				_, daemons := site.Processes()
+				return len(daemons) == 1 && daemons[0] != daemon && answers(plan)
+			}, name)
+			p, _ := processes(t, site)
+			require.Equal(t, pebble, p)
+		})
+	}
+}
+
+func TestRestart(t *testing.T) {
+	t.Parallel()
+	site, plan := newSite(t), newPlan(t)
+	require.EqualError(t, site.Restart(t.Context()), "cannot restart the status service: it has never been started")
+	pebble, daemon := start(t, site, plan)
+	require.NoError(t, syscall.Kill(pebble, syscall.SIGKILL))
+	eventually(t, func() bool { return site.Check(t.Context()) != nil }, "the end of Pebble shows")
+	require.EqualError(t, site.Check(t.Context()), "the status service is down: pebble does not run")
+	_, daemons := site.Processes()
+	require.Equal(t, []int{daemon}, daemons, "the daemon outlives Pebble and keeps the port")
+
+	require.NoError(t, site.Restart(t.Context()))
+	require.NoError(t, site.Check(t.Context()))
+	require.True(t, answers(plan))
+	_, d := processes(t, site)
+	require.NotEqual(t, daemon, d)
+}
+
+// TestSilentPebble has one that lives and does nothing.
+func TestSilentPebble(t *testing.T) {
+	t.Parallel()
+	site, plan := newSite(t), newPlan(t)
+	pebble, daemon := start(t, site, plan)
+	require.NoError(t, syscall.Kill(pebble, syscall.SIGSTOP))
+	require.ErrorContains(t, site.Check(t.Context()), "the status service is down: pebble does not answer")
+	require.NoError(t, syscall.Kill(daemon, 0))
+	require.NoError(t, site.Stop(t.Context()))
+	requireNoProcess(t, site)
+	require.NoDirExists(t, site.State())
+}
+
+// TestPortTaken starts at an address where somebody else answers, of whom the
+// service must not be thought.
+func TestPortTaken(t *testing.T) {
+	t.Parallel()
+	site, other := newSite(t), newSite(t)
+	plan := newPlan(t)
+	start(t, other, plan)
+	want := "cannot start the status service: port " + strconv.Itoa(plan.Port) + " is taken"
+	require.EqualError(t, site.Start(t.Context(), plan), want)
+	requireNoProcess(t, site)
+
+	t.Run("for one that runs elsewhere", func(t *testing.T) {
+		free := newPlan(t)
+		start(t, site, free)
+		require.EqualError(t, site.Start(t.Context(), plan), want)
+		requireNoProcess(t, site)
+		require.False(t, answers(free))
+		start(t, site, free)
+	})
+	require.True(t, answers(plan))
+}
+
+func TestUpgrade(t *testing.T) {
+	t.Parallel()
+	site, plan := newSite(t), newPlan(t)
+	pebble, daemon := start(t, site, plan)
+
+	upgrade(t, site.Program())
+	p, d := start(t, site, plan)
+	require.Equal(t, pebble, p)
+	require.NotEqual(t, daemon, d, "the daemon is the new program")
+
+	upgrade(t, site.Pebble())
+	p, _ = start(t, site, plan)
+	require.NotEqual(t, pebble, p, "Pebble is the new program")
+}
+
+// upgrade puts an equal program in the place of one. It is another process
+// that writes it: a program cannot be run while it is open for writing, and a
+// child that another test forks just then would have it open.
+func upgrade(t *testing.T, program string) {
+	t.Helper()
+	old, err := filepath.EvalSymlinks(program)
+	require.NoError(t, err)
+	output, err := exec.Command("cp", old, program+".new").CombinedOutput()
+	require.NoError(t, err, string(output))
+	require.NoError(t, os.Rename(program+".new", program))
+}
+
+// TestNothingIsInherited has what an agent leaves open in a hook: a pipe that
+// is at its end when nobody has it any more.
+func TestNothingIsInherited(t *testing.T) {
+	site, plan := newSite(t), newPlan(t)
+	t.Setenv("JUJU_AGENT_TOKEN", "secret")
+	reader, writer, err := os.Pipe()
+	require.NoError(t, err)
+	defer reader.Close()
+	inherited, err := syscall.Dup(int(writer.Fd())) // unlike Go's own, it goes on to children
+	require.NoError(t, err)
+	pebble, daemon := start(t, site, plan)
+	require.NoError(t, writer.Close())
+	require.NoError(t, syscall.Close(inherited))
+	require.NoError(t, reader.SetReadDeadline(time.Now().Add(time.Minute)))
+	rest, err := io.ReadAll(reader)
+	require.NoError(t, err)
+	require.Empty(t, rest)
+
+	for _, pid := range []int{pebble, daemon} {
+		for _, variable := range environment(t, pid) {
+			require.True(t, strings.HasPrefix(variable, "PEBBLE"), variable)
 		}
-		left, err := filepath.Glob(s.state + "*")
-		require.NoError(t, err)
-		require.Empty(t, left)
-		require.False(t, s.Exists())
-	})
+	}
 }
 
-func TestAPortThatIsTaken(t *testing.T) {
-	ctx := context.Background()
-	s := newSite(t)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+func TestCannotStart(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		spoil func(t *testing.T, site service.Site, plan *service.Plan)
+		want  string
+	}{
+		"there is no Pebble": {func(t *testing.T, site service.Site, _ *service.Plan) {
+			require.NoError(t, os.Remove(site.Pebble()))
+		}, "there is no program "},
+		"there is no program": {func(t *testing.T, site service.Site, _ *service.Plan) {
+			require.NoError(t, os.Remove(site.Program()))
+		}, "there is no program "},
+		"Pebble cannot be run": {func(t *testing.T, site service.Site, _ *service.Plan) {
+			require.NoError(t, os.Remove(site.Pebble()))
+			require.NoError(t, os.WriteFile(site.Pebble(), []byte("no program"), 0o600))
+		}, "cannot run Pebble: "},
+		"Pebble ends": {func(t *testing.T, site service.Site, _ *service.Plan) {
+			require.NoError(t, os.Remove(site.Pebble()))
+			require.NoError(t, os.Symlink(site.Program(), site.Pebble()+".new"))
+			require.NoError(t, os.Rename(site.Pebble()+".new", site.Pebble()))
+		}, "pebble has ended: "},
+		"the program cannot be run": {func(t *testing.T, site service.Site, _ *service.Plan) {
+			require.NoError(t, os.Remove(site.Program()))
+			require.NoError(t, os.WriteFile(site.Program(), []byte("no program"), 0o600))
+		}, "permission denied"},
+		"the address is another machine's": {func(_ *testing.T, _ service.Site, plan *service.Plan) {
+			plan.Address = "192.0.2.1"
+		}, "192.0.2.1 is not an address of this machine"},
+		"the address is a name": {func(_ *testing.T, _ service.Site, plan *service.Plan) {
+			plan.Address = "localhost"
+		}, `"localhost" is not an IP address`},
+		"the port is none": {func(_ *testing.T, _ service.Site, plan *service.Plan) {
+			plan.Port = 65536
+		}, "65536 is not a port"},
+		"a Loki has no address": {func(_ *testing.T, _ service.Site, plan *service.Plan) {
+			plan.Logs = []service.LogTarget{{Name: "a", URL: "/push"}}
+		}, `"/push" is not the address of a Loki`},
+		"two Lokis have one name": {func(_ *testing.T, _ service.Site, plan *service.Plan) {
+			one := service.LogTarget{Name: "a", URL: "http://a/push"}
+			plan.Logs = []service.LogTarget{one, one}
+		}, `there twice`},
+		"a label has a variable": {func(_ *testing.T, _ service.Site, plan *service.Plan) {
+			plan.Logs = []service.LogTarget{{Name: "a", URL: "http://a/push", Labels: map[string]string{"home": "$HOME"}}}
+		}, `"home" of a Loki has a $`},
+		"the state is a file": {func(t *testing.T, site service.Site, _ *service.Plan) {
+			require.NoError(t, os.WriteFile(site.State(), nil, 0o600))
+		}, "cannot make its directory"},
+	}
+	for name, tc := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			site, plan := newSite(t), newPlan(t)
+			tc.spoil(t, site, &plan)
+			err := site.Start(t.Context(), plan)
+			require.ErrorContains(t, err, tc.want)
+			require.NotContains(t, err.Error(), "\n")
+			require.LessOrEqual(t, len([]rune(err.Error())), 120)
+			requireNoProcess(t, site)
+		})
+	}
+}
+
+// TestLongPath has a state whose path no socket can have.
+func TestLongPath(t *testing.T) {
+	t.Parallel()
+	long := filepath.Join(t.TempDir(), strings.Repeat("a long name ", 8), "it's")
+	site, plan := newSiteAt(t, long), newPlan(t)
+	pebble, _ := start(t, site, plan)
+	socket, err := site.Socket()
 	require.NoError(t, err)
-	defer listener.Close()
-	p := Plan{Address: "127.0.0.1", Port: listener.Addr().(*net.TCPAddr).Port}
-	err = s.Start(ctx, p)
-	require.EqualError(t, err, fmt.Sprintf("cannot listen on %s: bind: address already in use", p.listen()))
-	running, err := s.processes()
+	require.NotContains(t, socket, site.State())
+	state, err := os.Stat(filepath.Dir(socket))
 	require.NoError(t, err)
-	require.Empty(t, running, "nothing is left running")
-	require.NoError(t, listener.Close())
-	require.NoError(t, s.Restart(ctx), "the next hook tries again")
+	require.Equal(t, os.FileMode(0o700), state.Mode().Perm())
+
+	p, _ := start(t, site, plan)
+	require.Equal(t, pebble, p)
+	// A machine that starts again has an empty /tmp.
+	require.NoError(t, syscall.Kill(pebble, syscall.SIGKILL))
+	require.NoError(t, os.RemoveAll(filepath.Dir(socket)))
+	require.Error(t, site.Check(t.Context()))
+	require.NoError(t, site.Restart(t.Context()))
+	require.NoError(t, site.Check(t.Context()))
+
+	socket, err = site.Socket()
+	require.NoError(t, err)
+	require.NoError(t, site.Stop(t.Context()))
+	require.NoDirExists(t, filepath.Dir(socket))
 }
 
-func TestACharmWithoutPrograms(t *testing.T) {
-	s := At(filepath.Join(t.TempDir(), "charm"), "ca/0")
-	require.EqualError(t, s.Start(context.Background(), Plan{Address: "127.0.0.1", Port: 1}), "the charm has no pebble")
-	require.False(t, s.Exists())
-}
-
-func TestALongPath(t *testing.T) {
-	ctx := context.Background()
-	s := newSite(t)
-	long := filepath.Join(t.TempDir(), strings.Repeat("n", 100), "charm")
-	require.NoError(t, os.MkdirAll(filepath.Dir(long), 0o755))
-	require.NoError(t, os.Rename(s.charm, long))
-	other := At(long, "ca/0")
-	other.period = s.period
-	t.Cleanup(func() { require.NoError(t, other.Stop(ctx)) })
-	p := Plan{Address: "127.0.0.1", Port: freePort(t)}
-	require.NoError(t, other.Start(ctx, p))
-	require.NoError(t, other.Check(ctx))
-	require.NotZero(t, daemonPID(t, p))
-	folder := filepath.Dir(other.socket())
-	require.NoError(t, other.Stop(ctx))
-	require.NoDirExists(t, folder)
+// TestListenEverywhere has addresses that a check cannot be sent to.
+func TestListenEverywhere(t *testing.T) {
+	t.Parallel()
+	for _, address := range []string{"0.0.0.0", "::1", "::"} {
+		t.Run(address, func(t *testing.T) {
+			t.Parallel()
+			listener, err := net.Listen("tcp", net.JoinHostPort(address, "0"))
+			if err != nil {
+				t.Skipf("this machine has no address %s: %v", address, err)
+			}
+			require.NoError(t, listener.Close())
+			start(t, newSite(t), service.Plan{Address: address, Port: listener.Addr().(*net.TCPAddr).Port})
+		})
+	}
 }
 
 func TestTrouble(t *testing.T) {
-	s := At(filepath.Join(t.TempDir(), "charm"), "ca/0")
-	require.Empty(t, s.Trouble())
-	require.NoError(t, s.SetTrouble(""))
-	require.NoError(t, s.SetTrouble("port 80 is taken"))
-	require.Equal(t, "port 80 is taken", s.Trouble())
-	require.False(t, s.Exists())
-	require.NoError(t, s.SetTrouble(""))
-	require.Empty(t, s.Trouble())
+	t.Parallel()
+	site := service.At(filepath.Join(t.TempDir(), "charm"), "authority/0")
+	require.Empty(t, site.Trouble())
+	require.NoError(t, site.SetTrouble(""), "there is none to remove")
+	require.NoDirExists(t, site.State())
+	require.NoError(t, site.SetTrouble("one\nline  "))
+	require.Equal(t, "one line", site.Trouble())
+	require.False(t, site.Exists(), "the service has not been started")
+	require.NoError(t, site.SetTrouble("another"))
+	require.Equal(t, "another", site.Trouble())
+	require.NoError(t, site.SetTrouble(""))
+	require.Empty(t, site.Trouble())
+	require.NoError(t, site.SetTrouble("last"))
+	require.NoError(t, site.Stop(t.Context()))
+	require.NoDirExists(t, site.State())
 }

@@ -4,6 +4,7 @@ package service
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -17,92 +18,67 @@ import (
 	"tls-authority/internal/responder"
 )
 
-// userName is the user and group that the service runs as where systemd does.
-const userName = "tls-authority"
-
-// unitTemplate is the unit of systemd. What the service may do is what a program
-// needs that listens on a port and reads a folder (systemd.exec(5)).
-const unitTemplate = `[Unit]
-Description=Status service of the certificate authority %[1]s
-After=network.target
-
-[Service]
-User=` + userName + `
-Group=` + userName + `
-WorkingDirectory=%[2]s
-Environment=PEBBLE=%[3]s PEBBLE_SOCKET=%[4]s PEBBLE_PERSIST=never
-ExecStart=%[5]s run
-Restart=always
-RestartSec=1
-UMask=0077
-LimitCORE=0
-NoNewPrivileges=yes
-CapabilityBoundingSet=%[6]s
-AmbientCapabilities=%[6]s
-ProtectSystem=strict
-ReadWritePaths=%[3]s
-ProtectHome=yes
-PrivateTmp=yes
-PrivateDevices=yes
-ProtectClock=yes
-ProtectHostname=yes
-ProtectKernelLogs=yes
-ProtectKernelModules=yes
-ProtectKernelTunables=yes
-ProtectControlGroups=yes
-ProtectProc=invisible
-RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
-RestrictNamespaces=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-LockPersonality=yes
-MemoryDenyWriteExecute=yes
-RemoveIPC=yes
-SystemCallArchitectures=native
-SystemCallFilter=@system-service
-
-[Install]
-WantedBy=multi-user.target
-`
-
-// hasSystemd tells whether systemd runs this machine and we may talk to it
-// (sd_booted(3)).
+// hasSystemd tells whether systemd runs the machine, as sd_booted(3) does, and
+// this user may give it units.
 func (s Site) hasSystemd() bool {
-	state, err := os.Stat(filepath.Join(s.root, "/run/systemd/system"))
-	return err == nil && state.IsDir() && os.Geteuid() == 0
+	return s.host.superuser && isDirectory(filepath.Join(s.host.root, "run/systemd/system"))
 }
 
+// unitName is that of the systemd unit.
 func (s Site) unitName() string {
 	return "tls-authority-status-" + strings.ReplaceAll(s.unit, "/", "-") + ".service"
 }
 
-func (s Site) unitFile() string {
-	return filepath.Join(s.root, "/etc/systemd/system", s.unitName())
+func (s Site) unitPath() string {
+	return filepath.Join(s.host.root, "etc/systemd/system", s.unitName())
 }
 
-// unitText is the unit for a port: those below 1024 need a capability.
-func (s Site) unitText(port int) string {
-	capability := ""
-	if port < 1024 {
-		capability = "CAP_NET_BIND_SERVICE"
-	}
-	return fmt.Sprintf(unitTemplate, s.unit, s.state, s.pebbleDir(), s.socket(), s.pebble(), capability)
+// runtimeDirectory is what systemd makes below / for the socket. Its name does
+// not grow with that of the application, for which a socket has no room.
+func (s Site) runtimeDirectory() string {
+	digest := sha256.Sum256([]byte(s.state))
+	return fmt.Sprintf("run/tls-authority-%x", digest[:6])
 }
 
-// startUnit makes systemd run Pebble, and returns when that answers.
-func (s Site) startUnit(ctx context.Context) error {
-	p, err := s.readPlan()
+// owner is the user and group of the daemon.
+func (s Site) owner() (*responder.Owner, error) {
+	account, err := user.Lookup(s.host.account)
 	if err != nil {
+		return nil, err
+	}
+	uid, err := strconv.Atoi(account.Uid)
+	if err != nil {
+		return nil, err
+	}
+	gid, err := strconv.Atoi(account.Gid)
+	return &responder.Owner{UID: uid, GID: gid}, err
+}
+
+// makeAccount makes the user and group of the daemon, unless they exist. They
+// are left for good: other units may be on the machine, and numbers of users
+// should not come back as those of others.
+func (s Site) makeAccount(ctx context.Context) error {
+	if _, err := user.Lookup(s.host.account); !errors.Is(err, user.UnknownUserError(s.host.account)) {
 		return err
 	}
-	if err := s.makeSocketFolder(); err != nil {
-		return fmt.Errorf("cannot make the folder of the socket: %w", err)
+	return run(ctx, "useradd", "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", s.host.account)
+}
+
+// hasUnit tells whether the unit is the one that the plan needs. Where there is
+// no systemd none is.
+func (s Site) hasUnit(p Plan) bool {
+	text, err := os.ReadFile(s.unitPath())
+	return !s.hasSystemd() || (err == nil && string(text) == s.unitFile(p))
+}
+
+// startUnit starts Pebble, or starts it anew, now and whenever the machine
+// starts.
+func (s Site) startUnit(ctx context.Context, p Plan) error {
+	if err := replace(s.unitPath(), []byte(s.unitFile(p)), 0o644); err != nil {
+		return fmt.Errorf("cannot write its unit: %w", err)
 	}
-	if err := replace(s.unitFile(), []byte(s.unitText(p.Port)), 0o644); err != nil {
-		return err
-	}
-	for _, args := range [][]string{{"daemon-reload"}, {"enable", s.unitName()}, {"restart", s.unitName()}} {
-		if err := command(ctx, "systemctl", args...); err != nil {
+	for _, arguments := range [][]string{{"daemon-reload"}, {"enable", s.unitName()}, {"restart", s.unitName()}} {
+		if err := run(ctx, "systemctl", arguments...); err != nil {
 			return err
 		}
 	}
@@ -110,99 +86,93 @@ func (s Site) startUnit(ctx context.Context) error {
 }
 
 func (s Site) stopUnit(ctx context.Context) error {
-	if _, err := os.Stat(s.unitFile()); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(s.unitPath()); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	return command(ctx, "systemctl", "stop", s.unitName())
+	return run(ctx, "systemctl", "disable", "--now", s.unitName())
 }
 
-// removeUnit makes systemd forget the service.
 func (s Site) removeUnit(ctx context.Context) error {
-	if !s.hasSystemd() {
-		return nil
+	if err := os.Remove(s.unitPath()); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
 	}
-	if _, err := os.Stat(s.unitFile()); errors.Is(err, fs.ErrNotExist) {
-		return nil
+	return run(ctx, "systemctl", "daemon-reload")
+}
+
+// unitFile is the unit that runs Pebble, and the daemon below it. Neither
+// writes anywhere but in the directory of the socket, which systemd makes:
+// Pebble is told to keep nothing.
+func (s Site) unitFile(p Plan) string {
+	capabilities := ""
+	if p.Port < 1024 {
+		capabilities = "CAP_NET_BIND_SERVICE"
 	}
-	err := command(ctx, "systemctl", "disable", s.unitName())
+	socket := "/" + s.runtimeDirectory() + "/pebble.socket"
+	return fmt.Sprintf(`[Unit]
+Description=Status service of %s
+After=network-online.target
+Wants=network-online.target
+StartLimitIntervalSec=0
+
+[Service]
+ExecStart=%s run
+Environment=%s %s PEBBLE_PERSIST=never
+WorkingDirectory=%s
+Restart=always
+RestartSec=1
+TimeoutStopSec=15
+User=%s
+Group=%s
+UMask=0077
+RuntimeDirectory=%s
+RuntimeDirectoryMode=0700
+NoNewPrivileges=yes
+ProtectSystem=strict
+ProtectHome=yes
+PrivateTmp=yes
+PrivateDevices=yes
+ProtectKernelTunables=yes
+ProtectKernelModules=yes
+ProtectKernelLogs=yes
+ProtectControlGroups=yes
+ProtectClock=yes
+RestrictSUIDSGID=yes
+RestrictRealtime=yes
+RestrictNamespaces=yes
+RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX
+MemoryDenyWriteExecute=yes
+LockPersonality=yes
+RemoveIPC=yes
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+LimitCORE=0
+CapabilityBoundingSet=%s
+AmbientCapabilities=%s
+
+[Install]
+WantedBy=multi-user.target
+`, s.unit, escape(s.pebbleProgram()), escape("PEBBLE="+s.pebble()), escape("PEBBLE_SOCKET="+socket), strings.ReplaceAll(s.state, "%", "%%"),
+		s.host.account, s.host.account, filepath.Base(s.runtimeDirectory()), capabilities, capabilities)
+}
+
+// escape makes a word of a line of a unit (systemd.syntax(7)).
+func escape(word string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "%", "%%", "$", "$$").Replace(word) + `"`
+}
+
+// run calls a program of the machine. What it complains about first is the
+// error.
+func run(ctx context.Context, name string, arguments ...string) error {
+	output, err := exec.CommandContext(ctx, name, arguments...).CombinedOutput()
 	if err == nil {
-		err = os.Remove(s.unitFile())
-	}
-	if err == nil {
-		err = command(ctx, "systemctl", "daemon-reload")
-	}
-	return err
-}
-
-// owner is the user of the service; nil where it is that of the hook.
-func (s Site) owner() *responder.Owner {
-	if !s.hasSystemd() {
 		return nil
 	}
-	account, err := user.Lookup(userName)
-	if err != nil {
-		return nil
+	complaint, _, _ := strings.Cut(strings.TrimSpace(string(output)), "\n")
+	if complaint == "" {
+		complaint = err.Error()
 	}
-	uid, err := strconv.Atoi(account.Uid)
-	if err != nil {
-		return nil
-	}
-	gid, err := strconv.Atoi(account.Gid)
-	if err != nil {
-		return nil
-	}
-	return &responder.Owner{UID: uid, GID: gid}
-}
-
-// publicMode is that of files which Pebble reads and hooks write.
-func (s Site) publicMode() fs.FileMode {
-	if s.hasSystemd() {
-		return 0o640
-	}
-	return 0o600
-}
-
-// makeFolders makes the user, if one is needed, and folders that nobody but it
-// and hooks can look into. Only Pebble's is for it to write.
-func (s Site) makeFolders() error {
-	if s.hasSystemd() && s.owner() == nil {
-		err := command(context.Background(), "useradd", "--system", "--user-group", "--no-create-home",
-			"--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin", userName)
-		if err != nil {
-			return err
-		}
-	}
-	owner := s.owner()
-	for _, folder := range []struct {
-		path string
-		own  bool
-	}{{s.state, false}, {s.Spool().Directory, false}, {s.pebbleDir(), true}, {filepath.Join(s.pebbleDir(), "layers"), false}} {
-		mode := fs.FileMode(0o700)
-		if owner != nil {
-			mode = 0o750
-		}
-		if err := os.MkdirAll(folder.path, mode); err != nil {
-			return err
-		}
-		if owner == nil {
-			continue
-		}
-		uid := 0
-		if folder.own {
-			uid = owner.UID
-		}
-		if err := errors.Join(os.Chown(folder.path, uid, owner.GID), os.Chmod(folder.path, mode)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// command runs a program of the system. What it prints when it fails is short.
-func command(ctx context.Context, name string, args ...string) error {
-	text, err := exec.CommandContext(ctx, name, args...).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("cannot run %s %s: %w: %s", name, args[0], err, strings.TrimSpace(string(text)))
-	}
-	return nil
+	return fmt.Errorf("cannot run %s: %s", strings.Join(append([]string{name}, arguments[:1]...), " "), complaint)
 }

@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: GPL-3.0-only
+
+package service_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tls-authority/internal/service"
+)
+
+// machineRoot names the variable with the root of a machine with systemd. A
+// program that finds it in its environment is one of that machine's.
+const machineRoot = "SERVICE_TEST_MACHINE"
+
+// machine is one with systemd, as far as a site looks at it: its systemctl
+// runs what units say, as the user of the test.
+type machine struct {
+	root, account string
+}
+
+func newMachine(t *testing.T) machine {
+	t.Helper()
+	me, err := user.Current()
+	require.NoError(t, err)
+	m := machine{t.TempDir(), me.Username}
+	for _, directory := range []string{"run/systemd/system", "etc/systemd/system", "bin"} {
+		require.NoError(t, os.MkdirAll(filepath.Join(m.root, directory), 0o755))
+	}
+	self, err := os.Executable()
+	require.NoError(t, err)
+	for _, name := range []string{"systemctl", "useradd"} {
+		require.NoError(t, os.Symlink(self, filepath.Join(m.root, "bin", name)))
+	}
+	t.Setenv("PATH", filepath.Join(m.root, "bin"))
+	t.Setenv(machineRoot, m.root)
+	return m
+}
+
+// calls are the command lines of what was called since the last look.
+func (m machine) calls(t *testing.T) []string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(m.root, "calls"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	require.NoError(t, err)
+	require.NoError(t, os.Remove(filepath.Join(m.root, "calls")))
+	return strings.Split(strings.TrimSpace(string(text)), "\n")
+}
+
+// fail has every later call of a program fail with a complaint.
+func (m machine) fail(t *testing.T, name, complaint string) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(filepath.Join(m.root, name+".complaint"), []byte(complaint), 0o600))
+}
+
+// beMachine is a program of the machine.
+func beMachine(root, name string, arguments []string) error {
+	calls, err := os.OpenFile(filepath.Join(root, "calls"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	defer calls.Close()
+	if _, err := fmt.Fprintln(calls, name, strings.Join(arguments, " ")); err != nil {
+		return err
+	}
+	if complaint, err := os.ReadFile(filepath.Join(root, name+".complaint")); err == nil {
+		return errors.New(string(complaint))
+	}
+	unit := filepath.Join(root, "etc/systemd/system", arguments[len(arguments)-1])
+	switch {
+	case name == "systemctl" && arguments[0] == "restart":
+		return errors.Join(stopUnit(unit), startUnit(root, unit))
+	case name == "systemctl" && arguments[0] == "disable" && slices.Contains(arguments, "--now"):
+		return stopUnit(unit)
+	}
+	return nil
+}
+
+// startUnit runs what a unit says below the root of the machine.
+func startUnit(root, unit string) error {
+	text, err := os.ReadFile(unit)
+	if err != nil {
+		return err
+	}
+	settings := map[string]string{}
+	for line := range strings.Lines(string(text)) {
+		key, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+		settings[key] = strings.ReplaceAll(value, `"`, "")
+	}
+	if err := os.MkdirAll(filepath.Join(root, "run", settings["RuntimeDirectory"]), 0o700); err != nil {
+		return err
+	}
+	words := strings.Fields(settings["ExecStart"])
+	command := exec.Command(words[0], words[1:]...)
+	command.Dir = settings["WorkingDirectory"]
+	command.Env = strings.Fields(strings.ReplaceAll(settings["Environment"], "PEBBLE_SOCKET=", "PEBBLE_SOCKET="+root))
+	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := command.Start(); err != nil {
+		return err
+	}
+	return os.WriteFile(unit+".pid", []byte(strconv.Itoa(command.Process.Pid)), 0o600)
+}
+
+// stopUnit ends what startUnit started, and waits for its end.
+func stopUnit(unit string) error {
+	text, err := os.ReadFile(unit + ".pid")
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	pid, err := strconv.Atoi(string(text))
+	if err != nil {
+		return err
+	}
+	for err = syscall.Kill(pid, syscall.SIGTERM); err == nil; err = syscall.Kill(pid, 0) {
+		if line, _ := os.ReadFile(filepath.Join("/proc", string(text), "cmdline")); len(line) == 0 {
+			break // it has ended, and nobody has asked how
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return os.Remove(unit + ".pid")
+}
+
+func TestSystemd(t *testing.T) {
+	site, plan := newSite(t), newPlan(t)
+	m := newMachine(t)
+	site = site.Quick(m.root, m.account)
+	t.Cleanup(func() { require.NoError(t, site.Stop(context.Background())) })
+	const unit = "tls-authority-status-authority-0.service"
+	starts := []string{"systemctl daemon-reload", "systemctl enable " + unit, "systemctl restart " + unit}
+
+	pebble, daemon := start(t, site, plan)
+	require.Equal(t, starts, m.calls(t))
+	require.Equal(t, filepath.Join(m.root, "etc/systemd/system", unit), site.Unit())
+	text, err := os.ReadFile(site.Unit())
+	require.NoError(t, err)
+	require.Equal(t, site.UnitFile(plan), string(text))
+
+	t.Run("the daemon may read what it needs, and write nothing", func(t *testing.T) {
+		require.Equal(t, os.Getuid(), site.Spool().Owner.UID)
+		require.Equal(t, os.Getgid(), site.Spool().Owner.GID)
+		for path, mode := range map[string]os.FileMode{
+			site.State(): 0o750, site.Spool().Directory: 0o750, filepath.Dir(site.Layer()): 0o750, site.Layer(): 0o640,
+		} {
+			state, err := os.Stat(path)
+			require.NoError(t, err)
+			require.Equal(t, mode, state.Mode().Perm(), path)
+		}
+	})
+	t.Run("again changes nothing", func(t *testing.T) {
+		p, d := start(t, site, plan)
+		require.Equal(t, []int{pebble, daemon}, []int{p, d})
+		require.Empty(t, m.calls(t))
+	})
+	t.Run("another port is Pebble's business alone", func(t *testing.T) {
+		plan = newPlan(t)
+		p, _ := start(t, site, plan)
+		require.Equal(t, pebble, p)
+		require.Empty(t, m.calls(t))
+	})
+	t.Run("another Pebble is a start of the unit", func(t *testing.T) {
+		t.Setenv("PATH", "/usr/bin:/bin")
+		upgrade(t, site.Pebble())
+		t.Setenv("PATH", filepath.Join(m.root, "bin"))
+		p, _ := start(t, site, plan)
+		require.NotEqual(t, pebble, p)
+		require.Equal(t, starts, m.calls(t))
+	})
+	t.Run("one that is down comes back", func(t *testing.T) {
+		require.NoError(t, stopUnit(site.Unit()))
+		require.Error(t, site.Check(t.Context()))
+		require.NoError(t, site.Restart(t.Context()))
+		require.NoError(t, site.Check(t.Context()))
+		require.Equal(t, starts, m.calls(t))
+	})
+	t.Run("one that could not start with the machine, and can now", func(t *testing.T) {
+		require.NoError(t, stopUnit(site.Unit()))
+		listener, err := net.Listen("tcp", net.JoinHostPort(plan.Address, strconv.Itoa(plan.Port)))
+		require.NoError(t, err)
+		defer listener.Close()
+		require.NoError(t, startUnit(m.root, site.Unit()))
+		eventually(t, func() bool {
+			err := site.Check(t.Context())
+			return err != nil && strings.Contains(err.Error(), "in state backoff")
+		}, "Pebble tries again and again")
+		require.NoError(t, listener.Close())
+		start(t, site, plan)
+		require.Empty(t, m.calls(t))
+	})
+	t.Run("stopped, nothing is left", func(t *testing.T) {
+		require.NoError(t, site.Stop(t.Context()))
+		require.Equal(t, []string{"systemctl disable --now " + unit, "systemctl daemon-reload"}, m.calls(t))
+		requireNoProcess(t, site)
+		require.NoFileExists(t, site.Unit())
+		require.NoDirExists(t, site.State())
+		require.NoError(t, site.Stop(t.Context()))
+		require.Empty(t, m.calls(t))
+	})
+}
+
+func TestSystemdFails(t *testing.T) {
+	site, plan := newSite(t), newPlan(t)
+	m := newMachine(t)
+	t.Run("the user cannot be made", func(t *testing.T) {
+		site := site.Quick(m.root, "tls-authority-nobody")
+		m.fail(t, "useradd", "useradd: cannot lock /etc/passwd; try again later.\nmore")
+		require.EqualError(t, site.Start(t.Context(), plan),
+			"cannot start the status service: cannot run useradd --system: useradd: cannot lock /etc/passwd; try again later.")
+		require.Equal(t, []string{"useradd --system --user-group --no-create-home --shell /usr/sbin/nologin tls-authority-nobody"}, m.calls(t))
+		require.Nil(t, site.Spool().Owner)
+	})
+	t.Run("systemctl fails", func(t *testing.T) {
+		site := site.Quick(m.root, m.account)
+		m.fail(t, "systemctl", "Failed to connect to bus")
+		require.ErrorContains(t, site.Start(t.Context(), plan),
+			"cannot start the status service: cannot run systemctl daemon-reload: Failed to connect to bus, nor stop it: ")
+	})
+	requireNoProcess(t, site)
+}
+
+func TestUnitFile(t *testing.T) {
+	t.Parallel()
+	site := service.At("/var/lib/juju/agents/unit-authority-0/charm", "authority/0").Quick(t.TempDir(), "tls-authority")
+	settings := func(port int) map[string]string {
+		found := map[string]string{}
+		for line := range strings.Lines(site.UnitFile(service.Plan{Port: port})) {
+			if key, value, isSetting := strings.Cut(strings.TrimSpace(line), "="); isSetting {
+				require.NotContains(t, found, key)
+				found[key] = value
+			}
+		}
+		return found
+	}
+	got := settings(9402)
+	for key, want := range map[string]string{
+		"ExecStart": `"/var/lib/juju/agents/unit-authority-0/charm/bin/pebble" run`, "User": "tls-authority", "Group": "tls-authority",
+		"WorkingDirectory": "/var/lib/juju/agents/unit-authority-0/status", "Restart": "always",
+		"NoNewPrivileges": "yes", "ProtectSystem": "strict", "ProtectHome": "yes", "PrivateTmp": "yes", "PrivateDevices": "yes",
+		"ProtectKernelTunables": "yes", "ProtectControlGroups": "yes", "RestrictSUIDSGID": "yes", "MemoryDenyWriteExecute": "yes",
+		"RestrictNamespaces": "yes", "LockPersonality": "yes", "RestrictAddressFamilies": "AF_INET AF_INET6 AF_UNIX",
+		"SystemCallFilter": "@system-service", "LimitCORE": "0", "CapabilityBoundingSet": "", "AmbientCapabilities": "",
+	} {
+		require.Equal(t, want, got[key], key)
+	}
+	require.NotContains(t, got, "ReadWritePaths", "there is nothing to write")
+	require.Contains(t, got["Environment"], `"PEBBLE=/var/lib/juju/agents/unit-authority-0/status/pebble" "PEBBLE_SOCKET=/run/`)
+
+	got = settings(80)
+	require.Equal(t, "CAP_NET_BIND_SERVICE", got["CapabilityBoundingSet"])
+	require.Equal(t, "CAP_NET_BIND_SERVICE", got["AmbientCapabilities"])
+}
+
+// TestUnitFileVerified asks systemd itself.
+func TestUnitFileVerified(t *testing.T) {
+	t.Parallel()
+	analyze, err := exec.LookPath("systemd-analyze")
+	if err != nil {
+		t.Skip("there is no systemd-analyze: nobody but this project has checked the unit file")
+	}
+	site := newSite(t)
+	path := filepath.Join(t.TempDir(), "tls-authority-status-authority-0.service")
+	require.NoError(t, os.WriteFile(path, []byte(site.UnitFile(newPlan(t))), 0o644))
+	output, err := exec.Command(analyze, "verify", path).CombinedOutput()
+	require.NoError(t, err, string(output))
+	require.NotContains(t, string(output), filepath.Base(path)+":", "it has complaints about lines of the file")
+
+	output, err = exec.Command(analyze, "security", "--offline=true", "--threshold=30", path).CombinedOutput()
+	require.NoError(t, err, "its exposure is over 3.0: %s", output)
+}
