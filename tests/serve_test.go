@@ -381,7 +381,7 @@ func TestServeWithABadSpool(t *testing.T) {
 		d.requireState(t, s, s.fixed, ocsp.Good)
 		d.stop(t, syscall.SIGINT)
 	})
-	t.Run("that was good, the last word holds", func(t *testing.T) {
+	t.Run("that was good, nobody is told that something is good", func(t *testing.T) {
 		t.Parallel()
 		s := newSpooled(t)
 		s.write(t, s.status(t, 1))
@@ -391,6 +391,8 @@ func TestServeWithABadSpool(t *testing.T) {
 		requireFailing(t, d)
 		d.requireState(t, s, s.changing, ocsp.Revoked)
 		d.requireState(t, s, s.revoked, ocsp.Revoked)
+		_, err := d.ask(t, s, s.fixed)
+		require.Equal(t, ocsp.ResponseError{Status: ocsp.TryLater}, err, "what cannot be read may be a revocation")
 		d.stop(t, syscall.SIGTERM)
 	})
 }

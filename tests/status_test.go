@@ -267,6 +267,72 @@ func TestTheServiceIsLookedAfter(t *testing.T) {
 	})
 }
 
+// TestAStatusThatCannotBeWritten: a revocation that the daemon cannot be told of
+// must not leave it saying that the certificate is good.
+func TestAStatusThatCannotBeWritten(t *testing.T) {
+	t.Parallel()
+	s := newServing(t, 1, nil)
+	unit := charm + "/0"
+	csr, _ := newCSR(t, nil)
+	web := s.relate("web", map[string]map[string]string{"web/0": csrBag(t, csr)})
+	root, leaf := s.root(), parseOne(t, s.answers(web)[csr].Certificate)
+	good := func() bool { answer := s.state(unit, root, leaf); return answer != nil && answer.Status == ocsp.Good }
+	s.eventually("good", good)
+
+	// As on a full disk, no new file can be made.
+	blocked := filepath.Join(s.Directory(), "agents", "unit-"+charm+"-0", "status", "spool", ".status.json.new", "full")
+	require.NoError(t, os.MkdirAll(blocked, 0o700))
+	_, failure := s.run(unit, "revoke-certificate", map[string]any{"serial": serialOf(leaf)})
+	require.Empty(t, failure)
+	s.settle()
+	s.eventually("not good", func() bool { return !good() })
+	code, text := s.fetch(unit, "/health")
+	require.Equal(t, http.StatusServiceUnavailable, code)
+	require.Contains(t, string(text), "status.json")
+	require.Contains(t, s.logText(), "cannot write status.json")
+
+	require.NoError(t, os.RemoveAll(filepath.Dir(blocked)))
+	require.NoError(t, s.UpdateStatus(unit))
+	s.eventually("revoked", func() bool {
+		answer := s.state(unit, root, leaf)
+		return answer != nil && answer.Status == ocsp.Revoked
+	})
+}
+
+// TestTheServiceCostsNoCalls: the budgets of hooks hold with the service on.
+func TestTheServiceCostsNoCalls(t *testing.T) {
+	t.Parallel()
+	s := newServing(t, 2, nil)
+	first, _ := newCSR(t, nil)
+	web := s.relate("web", map[string]map[string]string{"web/0": csrBag(t, first)})
+	etcd := s.relate("etcd", etcdBags(1))
+	calls := func(run jujusim.HookRun) int {
+		n := 0
+		for _, call := range run.Calls {
+			if call.Tool != "juju-log" {
+				n++
+			}
+		}
+		return n
+	}
+	since := len(s.Hooks())
+	second, _ := newCSR(t, named("second.example.com"))
+	require.NoError(t, s.SetBag(web, "web/0", csrBag(t, first, second)))
+	s.settle()
+	require.NoError(t, s.SetBag(etcd, "etcd/0", map[string]string{"common_name": "10.9.9.9"}))
+	s.settle()
+	for _, run := range s.Hooks()[since:] {
+		require.LessOrEqual(t, calls(run), 12, "%s of %s: %v", run.Hook, run.Unit, run.Calls)
+	}
+	since = len(s.Hooks())
+	require.NoError(t, s.UpdateStatus(charm+"/0"))
+	require.NoError(t, s.UpdateStatus(charm+"/1"))
+	for _, run := range s.Hooks()[since:] {
+		require.LessOrEqual(t, calls(run), 6, "%s: %v", run.Unit, run.Calls)
+		require.Zero(t, run.Writes)
+	}
+}
+
 // processes are what runs with the unit's folder in its environment.
 func (s *site) processes(unit string) []int {
 	s.t.Helper()

@@ -177,7 +177,10 @@ func (st station) inform(ctx context.Context, s decision.Snapshot, c signing.Cha
 		return // the record is as the service knows it
 	}
 	hook := responder.Hook{Duration: st.clock().Sub(st.started), Calls: st.client.Calls()}
-	st.tell(ctx, st.site.Spool().WriteStatus(told(s, r, hook)))
+	spool := st.site.Spool()
+	if err := spool.WriteStatus(told(s, r, hook)); err != nil {
+		st.tell(ctx, errors.Join(err, spool.Withdraw()))
+	}
 }
 
 // tell logs what went wrong with the service.

@@ -50,6 +50,16 @@ func (s Spool) WriteStatus(status Status) error {
 	return s.write(statusName, text, 0o640)
 }
 
+// Withdraw removes the status, for when it can be removed and not replaced, as
+// where a disk is full: the daemon then tells nobody that a certificate is good.
+func (s Spool) Withdraw() error {
+	err := os.Remove(filepath.Join(s.Directory, statusName))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("cannot remove %s: %w", statusName, err)
+	}
+	return nil
+}
+
 // WriteKeys replaces the private keys of the unit's responders, at most four:
 // beside the one in use, one whose certificates have yet to come.
 func (s Spool) WriteKeys(keys []pki.PrivateKey) error {

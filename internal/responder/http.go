@@ -124,7 +124,10 @@ func refuse(w http.ResponseWriter, code int, reason string) {
 
 // usable returns the snapshot to answer from, or why there is none.
 func (s *Server) usable(now time.Time) (*snapshot, error) {
-	v := s.view.Load()
+	return s.view.Load().usable(now)
+}
+
+func (v *view) usable(now time.Time) (*snapshot, error) {
 	if v.snapshot == nil {
 		return nil, v.fault
 	}

@@ -95,7 +95,8 @@ func (s *Server) answer(der []byte, now time.Time) (answered document, failure p
 	if err != nil {
 		return document{}, pki.MalformedRequest
 	}
-	snapshot, err := s.usable(now)
+	view := s.view.Load()
+	snapshot, err := view.usable(now)
 	if err != nil {
 		return document{}, pki.TryLater
 	}
@@ -111,6 +112,9 @@ func (s *Server) answer(der []byte, now time.Time) (answered document, failure p
 	switch {
 	case revoked != nil:
 		state = pki.Revoked
+	case view.fault != nil:
+		// What hooks wrote last cannot be read, and may be a revocation.
+		return document{}, pki.TryLater
 	case issued:
 		state = pki.Good
 	}

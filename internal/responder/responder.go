@@ -120,7 +120,8 @@ func (s *Server) hasChanged() bool {
 }
 
 // Reload reads the spool now. Requests go on all the while; they see the old
-// spool or the new one, and when the new one is bad, the old one.
+// spool or the new one, and when the new one is bad, the old one; but nobody is
+// told then that a certificate is good.
 func (s *Server) Reload() {
 	s.reading.Lock()
 	defer s.reading.Unlock()

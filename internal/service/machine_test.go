@@ -20,6 +20,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"tls-authority/internal/responder"
 	"tls-authority/internal/service"
 )
 
@@ -28,7 +29,8 @@ import (
 const machineRoot = "SERVICE_TEST_MACHINE"
 
 // machine is one with systemd, as far as a site looks at it: its systemctl
-// runs what units say, as the user of the test.
+// runs what units say. The user of the daemon is nobody, if the test may become
+// another user, else that of the test.
 type machine struct {
 	root, account string
 }
@@ -38,6 +40,10 @@ func newMachine(t *testing.T) machine {
 	me, err := user.Current()
 	require.NoError(t, err)
 	m := machine{t.TempDir(), me.Username}
+	if os.Geteuid() == 0 {
+		m.account = "nobody"
+		require.NoError(t, os.Chmod(filepath.Dir(m.root), 0o755)) // as the directories of agents are
+	}
 	for _, directory := range []string{"run/systemd/system", "etc/systemd/system", "bin"} {
 		require.NoError(t, os.MkdirAll(filepath.Join(m.root, directory), 0o755))
 	}
@@ -106,15 +112,43 @@ func startUnit(root, unit string) error {
 	if err := os.MkdirAll(filepath.Join(root, "run", settings["RuntimeDirectory"]), 0o700); err != nil {
 		return err
 	}
+	as, err := credential(settings["User"])
+	if err != nil {
+		return err
+	}
+	if err := os.Chown(filepath.Join(root, "run", settings["RuntimeDirectory"]), int(as.Uid), int(as.Gid)); err != nil {
+		return err
+	}
+	link := strings.Fields(settings["ExecStartPre"])
+	link[len(link)-1] = root + link[len(link)-1]
+	before := exec.Command(link[0], link[1:]...)
+	before.SysProcAttr = &syscall.SysProcAttr{Credential: as}
+	if output, err := before.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %s", err, output)
+	}
 	words := strings.Fields(settings["ExecStart"])
 	command := exec.Command(words[0], words[1:]...)
 	command.Dir = settings["WorkingDirectory"]
-	command.Env = strings.Fields(strings.ReplaceAll(settings["Environment"], "PEBBLE_SOCKET=", "PEBBLE_SOCKET="+root))
-	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	command.Env = strings.Fields(strings.ReplaceAll(settings["Environment"], "PEBBLE=", "PEBBLE="+root))
+	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: as}
 	if err := command.Start(); err != nil {
 		return err
 	}
 	return os.WriteFile(unit+".pid", []byte(strconv.Itoa(command.Process.Pid)), 0o600)
+}
+
+// credential is that of a user, who may be the one of the test.
+func credential(name string) (*syscall.Credential, error) {
+	account, err := user.Lookup(name)
+	if err != nil {
+		return nil, err
+	}
+	uid, err := strconv.ParseUint(account.Uid, 10, 32)
+	if err != nil {
+		return nil, err
+	}
+	gid, err := strconv.ParseUint(account.Gid, 10, 32)
+	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid), NoSetGroups: os.Geteuid() != 0}, err
 }
 
 // stopUnit ends what startUnit started, and waits for its end.
@@ -138,6 +172,8 @@ func stopUnit(unit string) error {
 
 func TestSystemd(t *testing.T) {
 	site, plan := newSite(t), newPlan(t)
+	upgrade(t, site.Program()) // what the links lead to is not for everybody
+	upgrade(t, site.Pebble())
 	m := newMachine(t)
 	site = site.Quick(m.root, m.account)
 	t.Cleanup(func() { require.NoError(t, site.Stop(context.Background())) })
@@ -152,8 +188,14 @@ func TestSystemd(t *testing.T) {
 	require.Equal(t, site.UnitFile(plan), string(text))
 
 	t.Run("the daemon may read what it needs, and write nothing", func(t *testing.T) {
-		require.Equal(t, os.Getuid(), site.Spool().Owner.UID)
-		require.Equal(t, os.Getgid(), site.Spool().Owner.GID)
+		as, err := credential(m.account)
+		require.NoError(t, err)
+		require.Equal(t, &responder.Owner{UID: int(as.Uid), GID: int(as.Gid)}, site.Spool().Owner)
+		for _, pid := range []int{pebble, daemon} {
+			state, err := os.Stat(filepath.Join("/proc", strconv.Itoa(pid)))
+			require.NoError(t, err)
+			require.Equal(t, as.Uid, state.Sys().(*syscall.Stat_t).Uid)
+		}
 		for path, mode := range map[string]os.FileMode{
 			site.State(): 0o750, site.Spool().Directory: 0o750, filepath.Dir(site.Layer()): 0o750, site.Layer(): 0o640,
 		} {
@@ -258,7 +300,9 @@ func TestUnitFile(t *testing.T) {
 		require.Equal(t, want, got[key], key)
 	}
 	require.NotContains(t, got, "ReadWritePaths", "there is nothing to write")
-	require.Contains(t, got["Environment"], `"PEBBLE=/var/lib/juju/agents/unit-authority-0/status/pebble" "PEBBLE_SOCKET=/run/`)
+	directory := "/run/" + got["RuntimeDirectory"]
+	require.Equal(t, `"PEBBLE=`+directory+`" PEBBLE_PERSIST=never`, got["Environment"])
+	require.Equal(t, `/bin/ln -sfn "/var/lib/juju/agents/unit-authority-0/status/pebble/layers" "`+directory+`/layers"`, got["ExecStartPre"])
 
 	got = settings(80)
 	require.Equal(t, "CAP_NET_BIND_SERVICE", got["CapabilityBoundingSet"])

@@ -26,7 +26,7 @@ const maxSocketPath = 107
 // socket is where Pebble listens.
 func (s Site) socket() (string, error) {
 	if s.hasSystemd() {
-		return filepath.Join(s.host.root, s.runtimeDirectory(), "pebble.socket"), nil
+		return filepath.Join(s.host.root, s.runtimeDirectory(), ".pebble.socket"), nil
 	}
 	if path, fits := s.ownSocket(); fits {
 		return path, nil

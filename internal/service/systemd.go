@@ -102,15 +102,16 @@ func (s Site) removeUnit(ctx context.Context) error {
 	return run(ctx, "systemctl", "daemon-reload")
 }
 
-// unitFile is the unit that runs Pebble, and the daemon below it. Neither
-// writes anywhere but in the directory of the socket, which systemd makes:
-// Pebble is told to keep nothing.
+// unitFile is the unit that runs Pebble, and the daemon below it. Pebble wants a
+// directory that it may write, though it is told to keep nothing and has its
+// socket there only: it gets one that systemd makes, with a link to the layers,
+// which hooks write. Nothing else is writable.
 func (s Site) unitFile(p Plan) string {
 	capabilities := ""
 	if p.Port < 1024 {
 		capabilities = "CAP_NET_BIND_SERVICE"
 	}
-	socket := "/" + s.runtimeDirectory() + "/pebble.socket"
+	directory := "/" + s.runtimeDirectory()
 	return fmt.Sprintf(`[Unit]
 Description=Status service of %s
 After=network-online.target
@@ -118,8 +119,9 @@ Wants=network-online.target
 StartLimitIntervalSec=0
 
 [Service]
+ExecStartPre=/bin/ln -sfn %s %s
 ExecStart=%s run
-Environment=%s %s PEBBLE_PERSIST=never
+Environment=%s PEBBLE_PERSIST=never
 WorkingDirectory=%s
 Restart=always
 RestartSec=1
@@ -154,7 +156,7 @@ AmbientCapabilities=%s
 
 [Install]
 WantedBy=multi-user.target
-`, s.unit, escape(s.pebbleProgram()), escape("PEBBLE="+s.pebble()), escape("PEBBLE_SOCKET="+socket), strings.ReplaceAll(s.state, "%", "%%"),
+`, s.unit, escape(filepath.Dir(s.layerPath())), escape(directory+"/layers"), escape(s.pebbleProgram()), escape("PEBBLE="+directory), strings.ReplaceAll(s.state, "%", "%%"),
 		s.host.account, s.host.account, filepath.Base(s.runtimeDirectory()), capabilities, capabilities)
 }
 
