@@ -13,6 +13,7 @@ import (
 
 	"tls-authority/internal/decision"
 	"tls-authority/internal/juju"
+	"tls-authority/internal/pki"
 	"tls-authority/internal/record"
 )
 
@@ -51,7 +52,8 @@ func (k *desk) restore() *decision.Reply {
 	if serves != "" && !flags[1] && !flags[0] {
 		return fail("this application has a CA that %s: say force=true to replace it, which breaks everybody who trusts it alone", serves)
 	}
-	restored := k.s.Restored
+	restored := *k.s.Restored
+	restored.Record = withRevocations(restored.Record, k.d.Record, k.s.Now)
 	active := restored.Record.CA.ActiveGeneration()
 	certificates, err := decision.Path(active)
 	if err != nil {
@@ -77,7 +79,7 @@ func (k *desk) restore() *decision.Reply {
 		}
 		return &decision.Reply{Results: results}
 	}
-	k.adopt(*restored, live)
+	k.adopt(restored, live)
 	results["message"] = "the CA is restored: relate those whom it served"
 	return &decision.Reply{Results: results}
 }
@@ -111,8 +113,12 @@ func liveSpares(s decision.Snapshot, r, today record.Record) []record.Spare {
 	for pair := range today.Pairs() {
 		taken[string(pair.Key)] = true
 	}
+	revocations := r.Revocations()
 	add := func(spare record.Spare) {
 		spare.Asked = false
+		if revocations.Forbid(spare.Issued) {
+			return
+		}
 		if s.Now.Before(spare.NotAfter) && !taken[string(spare.Key)] {
 			taken[string(spare.Key)] = true
 			spares = append(spares, spare)
@@ -196,24 +202,83 @@ func (k *desk) adopt(restored decision.Restored, spares []record.Spare) {
 	d.Log = append(d.Log, decision.LogLine{Level: juju.Info, Message: fmt.Sprintf("the CA of the %s is restored as generation %d", restored.Origin, ca.Active)})
 }
 
+// withRevocations is the record of a file with what this application knows of
+// the same CA since: a restore must not make a revoked certificate good again.
+func withRevocations(theirs, ours record.Record, now time.Time) record.Record {
+	merged := theirs.Clone()
+	for _, digest := range ours.Compromised {
+		if !slices.Contains(merged.Compromised, digest) {
+			merged.Compromised = append(slices.Clone(merged.Compromised), digest)
+		}
+	}
+	if ours.CA == nil {
+		return merged
+	}
+	inventory := ours.Inventory(now)
+	for i := range ours.CA.Generations {
+		g := &ours.CA.Generations[i]
+		same := sameAuthority(theirs.CA, g)
+		if same == 0 {
+			continue
+		}
+		for _, issued := range inventory[g.ID] {
+			merged.Withdrawn = append(slices.Clone(merged.Withdrawn), record.Withdrawn{
+				Generation: same, Serial: issued.Serial, NotAfter: issued.NotAfter.Unix(), KeyDigest: issued.KeyDigest,
+			})
+		}
+		for _, revoked := range ours.Revoked {
+			if revoked.Generation == g.ID {
+				merged.Revoke(revoked.Reason, revoked.At, record.Issued{Generation: same, Serial: revoked.Serial, NotAfter: revoked.NotAfter})
+			}
+		}
+		if list := ours.Lists[g.ID]; list != nil {
+			if merged.Lists == nil {
+				merged.Lists = map[int]*record.List{}
+			}
+			merged.Lists[same] = &record.List{Number: list.Number}
+		}
+	}
+	return merged
+}
+
+// sameAuthority is the generation of a CA with the name and the key of another;
+// 0 for none.
+func sameAuthority(ca *record.Authority, g *record.Generation) int {
+	wanted, err := pki.ParseCertificateDER(g.Certificate)
+	if err != nil {
+		return 0
+	}
+	for i := range ca.Generations {
+		certificate, err := pki.ParseCertificateDER(ca.Generations[i].Certificate)
+		if err == nil && pki.SameAuthority(certificate, wanted) {
+			return ca.Generations[i].ID
+		}
+	}
+	return 0
+}
+
 // adoptRevocations takes over what a file knows of certificates that are in
 // service no more, those of the newer dialect included, which nobody has here.
-// Lists and responders are made anew.
+// Lists are signed anew, with numbers above those before.
 func adoptRevocations(ours *record.Record, theirs record.Record, number func(int) int, now time.Time) {
-	ours.Withdrawn, ours.Revoked, ours.Lists, ours.Responders = nil, nil, nil, nil
+	ours.Withdrawn, ours.Revoked, ours.Compromised = nil, nil, theirs.Compromised
 	inventory := theirs.Inventory(now)
 	for _, generation := range slices.Sorted(maps.Keys(inventory)) {
 		for _, issued := range inventory[generation] {
-			ours.Withdrawn = append(ours.Withdrawn, record.Withdrawn{Generation: number(generation), Serial: issued.Serial, NotAfter: issued.NotAfter.Unix()})
+			ours.Withdrawn = append(ours.Withdrawn, record.Withdrawn{
+				Generation: number(generation), Serial: issued.Serial, NotAfter: issued.NotAfter.Unix(), KeyDigest: issued.KeyDigest,
+			})
 		}
 	}
 	for _, revoked := range theirs.Revoked {
 		revoked.Generation = number(revoked.Generation)
 		ours.Revoked = append(ours.Revoked, revoked)
 	}
-	for _, digest := range theirs.Compromised {
-		if !slices.Contains(ours.Compromised, digest) {
-			ours.Compromised = append(slices.Clone(ours.Compromised), digest)
+	ours.Lists, ours.Responders = map[int]*record.List{}, nil
+	for generation, list := range theirs.Lists {
+		ours.Lists[number(generation)] = &record.List{Number: list.Number}
+		if list.Final {
+			ours.Lists[number(generation)] = list // no other can be signed
 		}
 	}
 }

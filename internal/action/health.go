@@ -124,7 +124,7 @@ func (k *desk) checkCertificates(add adder) {
 		add(critical, "mend the cause, or set status-port=0 if the service is not wanted", "the status service of %s is off: %s", k.s.Event.Unit, trouble)
 	}
 	for generation, list := range k.d.Record.Lists {
-		if k.d.Record.CA.Generation(generation) != nil && !k.s.Now.Before(list.NextUpdate) {
+		if k.d.Record.CA.Generation(generation) != nil && len(list.CRL) > 0 && !k.s.Now.Before(list.NextUpdate) {
 			add(critical, "see the status of the leader unit: it should have signed another", "the revocation list of generation %d was good until %s", generation, list.NextUpdate.Format(time.RFC3339))
 		}
 	}

@@ -19,11 +19,10 @@ import (
 const maxSerials = 1000
 
 // target is a certificate that an operator named, with the relation that has
-// it; common is set where more than one relation does, or none.
+// it, -1 where none has.
 type target struct {
 	record.Issued
 	relation int
-	common   bool
 }
 
 // revokeCertificate notes that certificates are revoked. The hook that the
@@ -49,9 +48,15 @@ func (k *desk) revokeCertificate() *decision.Reply {
 	if refusal != nil {
 		return refusal
 	}
+	if reason == pki.KeyCompromise {
+		targets = k.withSameKeys(targets)
+	}
 	targets, kept := k.revocable(targets)
 	if len(targets) == 0 {
 		return fail("%s", kept)
+	}
+	if known := len(k.d.Record.Revoked); known+len(targets) > record.MaxRevoked {
+		return fail("%s would be revoked and %d are, more than the %d that a list has room for: rotate the CA", decision.Count(len(targets), "certificate"), known, record.MaxRevoked)
 	}
 	results := map[string]string{
 		"message":        decision.Count(len(targets), "certificate") + " would be revoked; nothing has been changed",
@@ -116,7 +121,7 @@ func (k *desk) find(wanted func(target) bool) []target {
 	}
 	for _, issued := range k.d.Record.Inventory(k.s.Now) {
 		for _, one := range issued {
-			add(target{Issued: one, common: true})
+			add(target{Issued: one, relation: -1})
 		}
 	}
 	return found
@@ -153,6 +158,20 @@ func (k *desk) servedTo(application, unit string) []target {
 	return found
 }
 
+// withSameKeys adds the certificates whose keys are those of the others: a key
+// is compromised with all of them.
+func (k *desk) withSameKeys(targets []target) []target {
+	known, keys := map[string]bool{}, map[string]bool{}
+	name := func(t target) string { return strconv.Itoa(t.Generation) + "/" + t.Serial }
+	for _, t := range targets {
+		known[name(t)] = true
+		if t.KeyDigest != "" {
+			keys[t.KeyDigest] = true
+		}
+	}
+	return append(targets, k.find(func(t target) bool { return keys[t.KeyDigest] && !known[name(t)] })...)
+}
+
 // revocable leaves out what cannot be revoked, or was, and says why.
 func (k *desk) revocable(targets []target) ([]target, string) {
 	revocations := k.d.Record.Revocations()
@@ -168,7 +187,7 @@ func (k *desk) revocable(targets []target) ([]target, string) {
 		switch revoked, found := revocations.Find(t.Issued); {
 		case found:
 			note("%s was revoked at %s: %s", t.Serial, revoked.At.Format(time.RFC3339), revoked.Reason)
-		case g == nil || g.Destroyed:
+		case g == nil || !k.d.Record.HasKey(g):
 			note("the key of generation %d of the CA is destroyed: its last revocation list is final", t.Generation)
 		case !k.s.Now.Before(t.NotAfter):
 			note("%s has expired", t.Serial)
@@ -188,17 +207,17 @@ func (k *desk) revoke(targets []target, reason pki.RevocationReason) {
 	issued := make([]record.Issued, len(targets))
 	for i, t := range targets {
 		issued[i] = t.Issued
-		if t.common {
-			d.Record.Agenda.Everything = true
-		} else {
+		if t.relation >= 0 {
 			d.Record.Agenda.Relations = record.Include(d.Record.Agenda.Relations, t.relation)
+		}
+		if client := d.Record.Client; client != nil && (client.Serial == t.Serial || client.KeyDigest == t.KeyDigest) {
+			d.Record.Agenda.Everything = true // all relations show it
 		}
 	}
 	d.Record.Revoke(reason, k.s.Now, issued...)
 	revocations := d.Record.Revocations()
 	d.Record.Spare = slices.DeleteFunc(slices.Clone(d.Record.Spare), func(spare record.Spare) bool {
-		_, revoked := revocations.Find(spare.Issued)
-		return revoked // nobody is given a revoked pair
+		return revocations.Forbid(spare.Issued) // nobody is given a revoked pair
 	})
 }
 
@@ -225,9 +244,9 @@ func (k *desk) getRevocationList() *decision.Reply {
 	switch {
 	case r.CA.Generation(generation) == nil:
 		return fail("there is no generation %d of the CA", generation)
-	case list == nil && !k.a.MayRevoke():
+	case (list == nil || len(list.CRL) == 0) && !k.a.MayRevoke():
 		return fail("there is no revocation list: the CA may not sign any (no key usage cRLSign)")
-	case list == nil:
+	case list == nil || len(list.CRL) == 0:
 		return fail("there is no revocation list of generation %d yet", generation)
 	}
 	revoked := 0

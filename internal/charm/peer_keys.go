@@ -17,35 +17,38 @@ import (
 const responderKeyName = "responder-key"
 
 // readPeerKeys reads what others of our units show the leader: the one whose
-// event this is, and all of them when this unit begins to lead.
-func readPeerKeys(ctx context.Context, client *juju.Client, s decision.Snapshot) (map[juju.UnitName][]byte, error) {
-	keys := map[juju.UnitName][]byte{}
-	if s.Event.Kind == juju.LeaderElected {
-		units, err := client.RemoteUnits(ctx, s.Peer.ID)
+// event this is, and all of them when this unit begins to lead. One that led
+// until now shows nothing, and is known to the record. A new leader also asks
+// who is meant to be there: nobody told it of units that left before.
+func readPeerKeys(ctx context.Context, client *juju.Client, s decision.Snapshot) (decision.Snapshot, error) {
+	s.PeerKeys = map[juju.UnitName][]byte{}
+	units := []juju.UnitName{s.Event.RemoteUnit}
+	switch {
+	case s.Event.Kind == juju.LeaderElected:
+		goal, err := client.Goal(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("cannot learn who else is there: %w", err)
+			return decision.Snapshot{}, fmt.Errorf("cannot learn who is meant to be there: %w", err)
 		}
-		for _, unit := range units {
-			key, err := readPeerKey(ctx, client, s, unit)
-			if err != nil {
-				return nil, err
-			}
-			if len(key) > 0 { // one that led until now never had to show it
-				keys[unit] = key
-			}
+		s.OwnUnits = []string{string(s.Event.Unit)}
+		for unit := range goal.Units {
+			s.OwnUnits = append(s.OwnUnits, string(unit))
 		}
-		return keys, nil
+		if units, err = client.RemoteUnits(ctx, s.Peer.ID); err != nil {
+			return decision.Snapshot{}, fmt.Errorf("cannot learn who else is there: %w", err)
+		}
+	case s.Event.Relation != s.Peer.ID || s.Event.RemoteUnit == "" || s.Event.Kind == juju.RelationDeparted:
+		return s, nil
 	}
-	unit := s.Event.RemoteUnit
-	if s.Event.Relation != s.Peer.ID || unit == "" || s.Event.Kind == juju.RelationDeparted {
-		return nil, nil
+	for _, unit := range units {
+		key, err := readPeerKey(ctx, client, s, unit)
+		if err != nil {
+			return decision.Snapshot{}, err
+		}
+		if len(key) > 0 {
+			s.PeerKeys[unit] = key
+		}
 	}
-	key, err := readPeerKey(ctx, client, s, unit)
-	if err != nil {
-		return nil, err
-	}
-	keys[unit] = key
-	return keys, nil
+	return s, nil
 }
 
 func readPeerKey(ctx context.Context, client *juju.Client, s decision.Snapshot, unit juju.UnitName) ([]byte, error) {
@@ -69,17 +72,14 @@ func writeResponderKey(ctx context.Context, client *juju.Client, s decision.Snap
 	if known := s.Peer.Record.Responders[string(s.Event.Unit)]; known != nil {
 		recorded = known.Key
 	}
-	if string(recorded) == string(s.Daemon.Key) {
+	if len(s.Daemon.Key) == 0 || string(recorded) == string(s.Daemon.Key) {
 		return nil
 	}
 	before, err := client.ReadUnitBag(ctx, s.Peer.ID, s.Event.Unit)
 	if err != nil {
 		return fmt.Errorf("cannot read the peer databag: %w", err)
 	}
-	after := map[string]string{}
-	if len(s.Daemon.Key) > 0 {
-		after[responderKeyName] = base64.StdEncoding.EncodeToString(s.Daemon.Key)
-	}
+	after := map[string]string{responderKeyName: base64.StdEncoding.EncodeToString(s.Daemon.Key)}
 	owned := func(key string) bool { return key == responderKeyName }
 	if err := client.WriteUnitBag(ctx, s.Peer.ID, tlscertificates.Diff(before, after, owned)); err != nil {
 		return fmt.Errorf("cannot write the peer databag: %w", err)

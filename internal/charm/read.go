@@ -64,7 +64,7 @@ func read(ctx context.Context, ring *keyring, daemon decision.Daemon, event juju
 	if !s.Leader {
 		return s, nil
 	}
-	if s.PeerKeys, err = readPeerKeys(ctx, client, s); err != nil {
+	if s, err = readPeerKeys(ctx, client, s); err != nil {
 		return decision.Snapshot{}, err
 	}
 	return readAbsence(ctx, client, s)

@@ -38,7 +38,7 @@ func told(s decision.Snapshot, r record.Record, hook responder.Hook) responder.S
 			continue // it has signed nothing yet
 		}
 		generation := responder.Generation{ID: g.ID, Active: g.ID == r.CA.Active, Certificate: g.Certificate, Chain: g.Chain}
-		if list != nil {
+		if list != nil && len(list.CRL) > 0 {
 			generation.CRL = list.CRL
 		} else {
 			generation.NoCRL = noList(g)

@@ -28,9 +28,11 @@ func Make(s Snapshot) Decision {
 		// left: the next leader decides.
 		d.Status = s.Status
 	case len(s.ConfigProblems) > 0:
+		d.noteKeys(s)
 		d.Status = ConfigStatus(s)
 	case d.Record.CA == nil:
 		d.destroy()
+		d.noteKeys(s)
 		establish(s, &d)
 		d.plan(s)
 	default:
@@ -68,6 +70,7 @@ func serve(s Snapshot, d *Decision) {
 	d.Answers = map[int]RelationAnswers{}
 	d.keys = keysPerHook
 	d.revoked = d.Record.Revocations()
+	d.noteKeys(s)
 	d.measureRoom(s)
 	for _, number := range slices.Sorted(maps.Keys(s.Unread)) {
 		d.Log = append(d.Log, warning("cannot read relation %d: %s", number, s.Unread[number]))

@@ -5,12 +5,13 @@ package decision
 import (
 	"crypto"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"tls-authority/internal/juju"
@@ -39,15 +40,19 @@ type ListOrder struct {
 	Last                   string
 	ThisUpdate, NextUpdate time.Time
 	Entries                []record.Revoked
-	Final                  bool
+	// Content is a digest of the entries and of the CA that signs them.
+	Content string
+	Final   bool
 }
 
 // ResponderOrder asks for the certificate of a unit that answers OCSP.
 type ResponderOrder struct {
 	Unit       string
 	Generation int
-	Template   pki.Template
-	PublicKey  crypto.PublicKey
+	// Issuer is a digest of the CA that signs it.
+	Issuer    string
+	Template  pki.Template
+	PublicKey crypto.PublicKey
 }
 
 // responderDue is the fraction of its life at which the certificate of a
@@ -68,29 +73,58 @@ func serveStatus(s Snapshot, d *Decision) {
 	if !s.tendsStatus() {
 		return
 	}
-	d.noteResponders(s)
+	if s.Config.StatusPort == 0 {
+		d.Record.Responders = nil
+	}
 	d.forgetGenerations(s)
+	authorities := d.authorities()
 	for i := range d.Record.CA.Generations {
 		g := &d.Record.CA.Generations[i]
-		certificate, err := pki.ParseCertificateDER(g.Certificate)
-		switch {
-		case g.Destroyed || !d.answersFor(s, g):
-			continue
-		case err != nil:
-			d.Log = append(d.Log, failure("cannot read the certificate of generation %d: %v", g.ID, err))
-			continue
-		case !s.Now.Before(certificate.NotAfter):
+		certificate := authorities[g.ID]
+		if certificate == nil || !d.Record.HasKey(g) || !d.answersFor(s, g) || !s.Now.Before(certificate.NotAfter) {
 			continue
 		}
-		if order := newList(s, d.Record, g); order != nil && pki.MaySignCRLs(certificate) {
-			d.Lists = append(d.Lists, *order)
-		}
+		d.reviewList(s, g, authorities)
 		for _, unit := range slices.Sorted(maps.Keys(d.Record.Responders)) {
-			d.orderResponder(s, unit, g, pki.ValidityOf(certificate), certificate.Subject.CommonName)
+			d.orderResponder(s, unit, g, certificate)
 		}
 	}
-	if len(d.Lists) > 0 {
+	if d.Record.Forgettable(s.Now) || len(d.Lists) > 0 {
 		d.Record.Forget(s.Now)
+	}
+}
+
+// authorities are the certificates of all generations; nil for one that cannot
+// be read.
+func (d *Decision) authorities() map[int]*x509.Certificate {
+	parsed := map[int]*x509.Certificate{}
+	for _, g := range d.Record.CA.Generations {
+		certificate, err := pki.ParseCertificateDER(g.Certificate)
+		if err != nil {
+			d.Log = append(d.Log, failure("cannot read the certificate of generation %d: %v", g.ID, err))
+			continue
+		}
+		parsed[g.ID] = certificate
+	}
+	return parsed
+}
+
+// reviewList orders the list of a generation where one is due. Where nobody
+// could ask and there is nothing to tell, there is none.
+func (d *Decision) reviewList(s Snapshot, g *record.Generation, authorities map[int]*x509.Certificate) {
+	last := d.Record.Lists[g.ID]
+	switch {
+	case s.Config.StatusPort == 0 && len(d.Record.Revoked) == 0:
+		if last != nil && !last.Final && len(last.CRL) > 0 {
+			d.Record.Lists[g.ID] = &record.List{Number: last.Number}
+		}
+		return
+	case last != nil && last.Final, !pki.MaySignCRLs(authorities[g.ID]):
+		return
+	}
+	order := orderList(s, d.Record, g, authorities)
+	if last == nil || last.Content != order.Content || last.ThisUpdate.After(s.Now) || !s.Now.Before(last.ThisUpdate.Add(record.ListLife/2)) {
+		d.Lists = append(d.Lists, order)
 	}
 }
 
@@ -108,13 +142,17 @@ func (d *Decision) inventory(s Snapshot) map[int][]record.Issued {
 }
 
 // forgetGenerations drops generations whose key is no more and whose
-// certificates have all expired, with their last lists.
+// certificates have all expired, with their last lists. What this very hook
+// takes out of service is still known to the record before it.
 func (d *Decision) forgetGenerations(s Snapshot) {
 	ca := d.Record.CA
 	if ca.Rotation != nil || !slices.ContainsFunc(ca.Generations, func(g record.Generation) bool { return g.Destroyed }) {
 		return
 	}
-	forgotten := func(g record.Generation) bool { return g.Destroyed && g.ID != ca.Active && !d.answersFor(s, &g) }
+	before := s.Record().Inventory(s.Now)
+	forgotten := func(g record.Generation) bool {
+		return g.Destroyed && g.ID != ca.Active && len(before[g.ID]) == 0 && !d.answersFor(s, &g)
+	}
 	for _, g := range ca.Generations {
 		if forgotten(g) {
 			delete(d.Record.Lists, g.ID)
@@ -124,46 +162,53 @@ func (d *Decision) forgetGenerations(s Snapshot) {
 	ca.Generations = slices.DeleteFunc(ca.Generations, forgotten)
 }
 
-// newList orders a list where there is none, where something was revoked since,
-// and where half of its life is over; nil otherwise.
-func newList(s Snapshot, r record.Record, g *record.Generation) *ListOrder {
-	if s.Config.StatusPort == 0 && len(r.Revoked) == 0 {
-		return nil // nobody could ask, and there is nothing to tell
-	}
-	entries := listed(r, g, s.Now)
-	last := r.Lists[g.ID]
-	if last != nil && (last.Final || last.Entries == DigestEntries(entries) && s.Now.Before(last.ThisUpdate.Add(record.ListLife/2))) {
-		return nil
-	}
-	return orderList(s, r, g, entries)
-}
-
-func orderList(s Snapshot, r record.Record, g *record.Generation, entries []record.Revoked) *ListOrder {
-	order := &ListOrder{
-		Generation: g.ID, Entries: entries,
+// orderList orders a list. Verifiers find it by the name and the key of the CA:
+// generations that have both in common have all entries in common, and one
+// sequence of numbers.
+func orderList(s Snapshot, r record.Record, g *record.Generation, authorities map[int]*x509.Certificate) ListOrder {
+	own := authorities[g.ID]
+	order := ListOrder{
+		Generation: g.ID,
 		ThisUpdate: s.Now.Add(-pki.Backdate),
 		NextUpdate: s.Now.Add(record.ListLife - pki.Backdate),
 	}
-	if last := r.Lists[g.ID]; last != nil {
-		order.Last = last.Number
+	same := map[int]bool{}
+	for id, other := range authorities {
+		same[id] = id == g.ID || pki.SameAuthority(own, other)
+		if list := r.Lists[id]; same[id] && list != nil && isGreater(list.Number, order.Last) {
+			order.Last = list.Number
+		}
 	}
+	digest := sha256.New()
+	fmt.Fprintf(digest, "%x %x", own.RawSubject, own.SubjectKeyId)
+	for _, revoked := range r.Revoked {
+		if same[revoked.Generation] && s.Now.Before(revoked.NotAfter.Add(record.ListLife)) {
+			order.Entries = append(order.Entries, revoked)
+			fmt.Fprintf(digest, " %s", revoked.Serial)
+		}
+	}
+	order.Content = base64.RawURLEncoding.EncodeToString(digest.Sum(nil)[:16])
 	return order
 }
+
+// isGreater compares decimal numbers without leading zeros.
+func isGreater(a, b string) bool { return len(a) > len(b) || len(a) == len(b) && a > b }
 
 // finalList orders the last list of a generation before its key goes. It holds
 // until the end of the CA's certificate, beyond which none of its leaves lasts.
 func (d *Decision) finalList(s Snapshot, g *record.Generation) {
-	certificate, err := pki.ParseCertificateDER(g.Certificate)
-	if err != nil || !pki.MaySignCRLs(certificate) || len(d.inventory(s)[g.ID]) == 0 {
+	authorities := d.authorities()
+	certificate := authorities[g.ID]
+	if certificate == nil || !pki.MaySignCRLs(certificate) || len(d.inventory(s)[g.ID]) == 0 {
 		return
 	}
-	order := orderList(s, d.Record, g, listed(d.Record, g, s.Now))
+	order := orderList(s, d.Record, g, authorities)
 	order.Final = true
 	for _, issued := range d.inventory(s)[g.ID] {
 		order.NextUpdate = latest(order.NextUpdate, issued.NotAfter.Add(time.Second))
 	}
 	order.NextUpdate = latest(order.NextUpdate, certificate.NotAfter)
-	d.Lists = append(d.Lists, *order)
+	d.Lists = append(d.Lists, order)
 }
 
 func latest(a, b time.Time) time.Time {
@@ -173,78 +218,58 @@ func latest(a, b time.Time) time.Time {
 	return b
 }
 
-// listed are the entries of a generation's list: whatever was revoked that has
-// the same key, since verifiers find the list by the key, and that somebody may
-// still ask about.
-func listed(r record.Record, g *record.Generation, now time.Time) []record.Revoked {
-	var entries []record.Revoked
-	for _, revoked := range r.Revoked {
-		issuer := r.CA.Generation(revoked.Generation)
-		if issuer != nil && issuer.KeyID() == g.KeyID() && now.Before(revoked.NotAfter.Add(record.ListLife)) {
-			entries = append(entries, revoked)
+// noteKeys records the keys with which our units answer OCSP, and drops those
+// of units that are gone. A unit shows its key once, so that no hook of the
+// leader may pass over it.
+func (d *Decision) noteKeys(s Snapshot) {
+	known := maps.Clone(d.Record.Responders)
+	if known == nil {
+		known = map[string]*record.Responder{}
+	}
+	note := func(unit string, key []byte) {
+		if len(key) > 0 && (known[unit] == nil || string(known[unit].Key) != string(key)) {
+			known[unit] = &record.Responder{Key: key}
 		}
 	}
-	return entries
-}
-
-// DigestEntries tells lists with other entries apart.
-func DigestEntries(entries []record.Revoked) string {
-	serials := make([]string, len(entries))
-	for i, entry := range entries {
-		serials[i] = entry.Serial
+	if s.tendsStatus() {
+		note(string(s.Event.Unit), s.Daemon.Key)
 	}
-	slices.Sort(serials)
-	sum := sha256.Sum256([]byte(strings.Join(serials, " ")))
-	return base64.RawURLEncoding.EncodeToString(sum[:16])
-}
-
-// noteResponders records the keys with which our units answer OCSP, and drops
-// those of units that are gone or run no service.
-func (d *Decision) noteResponders(s Snapshot) {
-	if s.Config.StatusPort == 0 {
-		d.Record.Responders = nil
-		maps.DeleteFunc(d.Record.Lists, func(_ int, list *record.List) bool { return !list.Final && len(d.Record.Revoked) == 0 })
-		return
-	}
-	if s.Event.Kind == juju.RelationDeparted {
-		delete(d.Record.Responders, string(s.Event.RemoteUnit))
-	}
-	d.noteResponder(string(s.Event.Unit), s.Daemon.Key)
 	for unit, key := range s.PeerKeys {
-		d.noteResponder(string(unit), key)
+		note(string(unit), key)
 	}
-}
-
-func (d *Decision) noteResponder(unit string, key []byte) {
-	known := d.Record.Responders[unit]
-	switch {
-	case len(key) == 0:
-		delete(d.Record.Responders, unit)
-	case known != nil && string(known.Key) == string(key):
-	default:
-		if d.Record.Responders == nil {
-			d.Record.Responders = map[string]*record.Responder{}
-		}
-		d.Record.Responders[unit] = &record.Responder{Key: key}
+	if s.Event.Kind == juju.RelationDeparted && s.Event.Relation.Endpoint == PeerEndpoint {
+		delete(known, string(s.Event.RemoteUnit))
 	}
+	if s.OwnUnits != nil {
+		maps.DeleteFunc(known, func(unit string, _ *record.Responder) bool { return !slices.Contains(s.OwnUnits, unit) })
+	}
+	if len(known) == 0 {
+		known = nil
+	}
+	d.Record.Responders = known
 }
 
 // orderResponder orders the certificate of one unit for one generation where
-// there is none or half of its life is over.
-func (d *Decision) orderResponder(s Snapshot, unit string, g *record.Generation, validity pki.Validity, name string) {
+// there is none of this CA, or half of its life is over.
+func (d *Decision) orderResponder(s Snapshot, unit string, g *record.Generation, ca *x509.Certificate) {
 	responder := d.Record.Responders[unit]
+	issuer := sha256.Sum256(slices.Concat(ca.RawSubject, ca.SubjectKeyId))
+	order := ResponderOrder{
+		Unit: unit, Generation: g.ID, Issuer: base64.RawURLEncoding.EncodeToString(issuer[:16]),
+		Template: pki.Template{Profile: pki.Responder},
+	}
 	for _, c := range responder.Certificates {
-		if c.Generation == g.ID && !passed(s.Now, c.Issued, responderDue) {
+		if c.Generation == g.ID && c.Issuer == order.Issuer && !c.NotBefore.After(s.Now) && !passed(s.Now, c.Issued, responderDue) {
 			return
 		}
 	}
-	key, err := pki.ParsePublicKey(responder.Key)
-	order := ResponderOrder{Unit: unit, Generation: g.ID, PublicKey: key, Template: pki.Template{Profile: pki.Responder}}
+	var err error
+	order.PublicKey, err = pki.ParsePublicKey(responder.Key)
 	if err == nil {
-		order.Template.Subject, err = pki.ResponderSubject(name, key)
+		order.Template.Subject, err = pki.ResponderSubject(ca.Subject.CommonName, order.PublicKey)
 	}
 	if err == nil {
-		order.Template.Validity, err = validity.Clip(s.Now, pki.ResponderLifetime)
+		order.Template.Validity, err = pki.ValidityOf(ca).Clip(s.Now, pki.ResponderLifetime)
 	}
 	switch {
 	case errors.Is(err, pki.ErrIssuerExpires):
@@ -272,26 +297,17 @@ func (a Authority) Links(config policy.Config) pki.Links {
 // MayRevoke tells whether verifiers accept revocation lists of the CA.
 func (a Authority) MayRevoke() bool { return pki.MaySignCRLs(a.Certificate) }
 
-// isRevoked tells whether a certificate was revoked: it is replaced wherever it
-// is in service.
-func (d *Decision) isRevoked(issued record.Issued) bool {
-	_, revoked := d.revoked.Find(issued)
-	return revoked
-}
+// isRevoked tells whether a certificate was revoked, or has a key that is
+// compromised: it is replaced wherever it is in service.
+func (d *Decision) isRevoked(issued record.Issued) bool { return d.revoked.Forbid(issued) }
 
 // cutOff tells whether a request must not be answered again, because the key of
 // its certificate, which the requirer holds, is compromised. What is published
 // says so from then on: requirers stop to use it, and ask with a new key.
 func (desk *requestDesk) cutOff(w *wanted, published tlscertificates.Published, entry record.Certificate) bool {
-	revoked, found := desk.d.revoked.Find(entry.Issued)
-	if !found || revoked.Reason != pki.KeyCompromise {
-		return false
+	if entry.Request == "" || !desk.s.Now.Before(entry.NotAfter) || !desk.d.revoked.Compromise(entry.Issued) {
+		return false // what has expired needs no revoking: the request is refused
 	}
-	request, err := pki.ParseCertificateRequest(w.CSR)
-	if err != nil {
-		return false // it is refused as any other of that kind
-	}
-	desk.d.Record.Compromise(request.PublicKey)
 	answer, err := published.Answer()
 	if err != nil {
 		return false

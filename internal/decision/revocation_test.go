@@ -93,7 +93,7 @@ func TestListsAreSignedInTime(t *testing.T) {
 		require.NotEmpty(t, w.s.Peer.Record.Responders)
 		w.s.Config.StatusPort = 0
 		w.settle()
-		require.Empty(t, w.s.Peer.Record.Lists)
+		require.Empty(t, w.s.Peer.Record.Lists[1].CRL, "its number alone is left")
 		require.Empty(t, w.s.Peer.Record.Responders)
 	})
 }
@@ -204,7 +204,7 @@ func TestWhatIsWithdrawnIsKnownUntilItExpires(t *testing.T) {
 	w.s.Relations, w.s.Live = nil, nil
 	w.relate(3, "web", map[string]map[string]string{"web/0": csrBag(t, newCSR(t, pkix.Name{CommonName: "b.example.com"}))})
 	w.settle()
-	require.Equal(t, []record.Withdrawn{{Generation: 1, Serial: first.Serial, NotAfter: first.NotAfter.Unix()}}, w.s.Peer.Record.Withdrawn)
+	require.Equal(t, []record.Withdrawn{{Generation: 1, Serial: first.Serial, NotAfter: first.NotAfter.Unix(), KeyDigest: first.KeyDigest}}, w.s.Peer.Record.Withdrawn)
 	require.Len(t, w.s.Peer.Record.Inventory(noon)[1], 2)
 	require.Empty(t, w.s.Peer.Record.Inventory(first.NotAfter)[1])
 }

@@ -19,9 +19,10 @@ const (
 	// besides is the room for what else is in our application databag: the
 	// errors above all.
 	besides = maxErrorBytes + maxErrorBytes/4
-	// peerReserve is the room in the peer databag for what is no certificate,
-	// and for what a rotation adds to those that are.
-	peerReserve = 1 << 20
+	// peerReserve is the room in the peer databag for what is no certificate:
+	// for what a rotation adds to those that are, and for as many that are
+	// withdrawn or revoked as the record keeps.
+	peerReserve = 5 << 20
 )
 
 // Sizes of what is written for one certificate, in bytes, as they are at most

@@ -250,7 +250,7 @@ func stragglers(s Snapshot, r record.Record) []string {
 	var found []string
 	revocations := r.Revocations()
 	for c := range r.Served() {
-		if _, revoked := revocations.Find(c.Issued); revoked {
+		if revocations.Forbid(c.Issued) {
 			continue // whoever shows it is to be refused
 		}
 		if c.Generation == rotation.From && s.Now.Before(c.NotAfter) {
@@ -279,8 +279,10 @@ func conclude(s Snapshot, d *Decision) {
 	if gone == r.To {
 		ca.Generations = slices.DeleteFunc(ca.Generations, func(g record.Generation) bool { return g.ID == gone })
 	} else if g := ca.Generation(gone); g != nil {
-		d.finalList(s, g)
 		g.Destroyed = true
+		if !d.Record.HasKey(g) {
+			d.finalList(s, g)
+		}
 	}
 	ca.Rotation = nil
 	ca.Epoch++

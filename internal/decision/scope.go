@@ -62,13 +62,28 @@ func (s Snapshot) Due() []int {
 	if clock {
 		due = append(due, r.Agenda.Later...)
 	}
+	revocations := r.Revocations()
 	for _, number := range r.Relations() {
-		if s.legacyDue(r.Legacy[number]) || s.requestsDue(r.CSR[number]) || clock && refusedForNow(r, number) {
+		if shows(r.Legacy[number], revocations) || s.legacyDue(r.Legacy[number]) || s.requestsDue(r.CSR[number]) || clock && refusedForNow(r, number) {
 			due = append(due, number)
 		}
 	}
 	slices.Sort(due)
 	return slices.Compact(due)
+}
+
+// shows tells whether a revoked pair is in service: one that came back with a
+// restore, or whose unit had not been met.
+func shows(legacy *record.Legacy, revocations record.Revocations) bool {
+	if legacy == nil {
+		return false
+	}
+	if legacy.Shared != nil && revocations.Forbid(legacy.Shared.Issued) {
+		return true
+	}
+	return slices.ContainsFunc(legacy.Units, func(unit record.Unit) bool {
+		return slices.ContainsFunc(unit.Pairs, func(answer record.Answer) bool { return revocations.Forbid(answer.Issued) })
+	})
 }
 
 func (s Snapshot) legacyDue(legacy *record.Legacy) bool {

@@ -40,8 +40,11 @@ type Snapshot struct {
 	// Daemon is the status service of this unit.
 	Daemon Daemon
 	// PeerKeys are the keys with which others of our units answer OCSP, where
-	// the event asked to read them; empty for a unit that runs no service.
+	// the event asked to read them.
 	PeerKeys map[juju.UnitName][]byte
+	// OwnUnits are the units that Juju means our application to have; nil where
+	// it was not asked.
+	OwnUnits []string
 
 	// Config is read on the leader, and for actions. It is of use only when
 	// ConfigProblems is empty.

@@ -70,7 +70,7 @@ func (desk *legacyDesk) switchPair(requester string, answer *record.Answer) {
 // names are those of a request. It is given once: no two requests share a key.
 func takeSpare(s Snapshot, a Authority, d *Decision, want record.Spare) *record.Pair {
 	i := slices.IndexFunc(d.Record.Spare, func(have record.Spare) bool {
-		return have.Matches(want) && a.current(s.Now, have.Issued)
+		return have.Matches(want) && a.current(s.Now, have.Issued) && !d.isRevoked(have.Issued)
 	})
 	if i < 0 {
 		return nil

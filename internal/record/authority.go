@@ -213,6 +213,9 @@ func (r *Request) NewGeneration() Generation {
 	return Generation{ID: r.Generation, Certificate: r.Certificate, Chain: r.Chain, Source: r.Source}
 }
 
+// HasKey tells whether the key of a generation exists.
+func (r Record) HasKey(g *Generation) bool { return slices.Contains(r.Keys(), g.KeyID()) }
+
 // Keys are the generations whose keys exist, each in its secret; sorted.
 func (r Record) Keys() []int {
 	var ids []int

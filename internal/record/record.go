@@ -74,6 +74,8 @@ type Issued struct {
 	Serial     string    `json:"serial"`
 	NotBefore  time.Time `json:"not-before"`
 	NotAfter   time.Time `json:"not-after"`
+	// KeyDigest tells whether two certificates have one key.
+	KeyDigest string `json:"k,omitempty"`
 }
 
 // Pair is a certificate with the key generated for it.
@@ -203,6 +205,7 @@ func NewIssued(generation int, certificate *x509.Certificate) Issued {
 		Serial:     certificate.SerialNumber.Text(16),
 		NotBefore:  certificate.NotBefore.UTC(),
 		NotAfter:   certificate.NotAfter.UTC(),
+		KeyDigest:  digestKey(certificate.RawSubjectPublicKeyInfo),
 	}
 }
 

@@ -36,6 +36,7 @@ func (w *signer) reply(s decision.Snapshot, d decision.Decision) (Changes, error
 		changes.Reply.Results["csr"] = desired.Request.CSR
 	}
 	w.withdraw(s, &desired)
+	changes.Log = append(changes.Log, w.log...)
 	changes.Peer, err = record.Encode(desired)
 	return changes, err
 }

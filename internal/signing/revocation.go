@@ -3,7 +3,6 @@
 package signing
 
 import (
-	"errors"
 	"fmt"
 	"math/big"
 	"slices"
@@ -18,25 +17,25 @@ import (
 // the unit.
 func NewResponderKey() (pki.PrivateKey, error) { return pki.GenerateKey(pki.ECDSAP256) }
 
-// signLists signs the revocation lists that a decision orders.
-func (w *signer) signLists(orders []decision.ListOrder, desired *record.Record) error {
+// signLists signs the revocation lists that a decision orders. One that cannot
+// be signed stops nothing: certificates are issued and keys destroyed without
+// it, and the list before it says itself how long it holds.
+func (w *signer) signLists(orders []decision.ListOrder, desired *record.Record) {
 	for _, order := range orders {
 		list, err := w.signList(order)
-		if order.Final && errors.Is(err, juju.ErrNotFound) {
-			// Without its key a generation gets no last list, ever: the end of
-			// its rotation must not wait for one.
-			w.log = append(w.log, decision.LogLine{Level: juju.Warning, Message: fmt.Sprintf("generation %d of the CA gets no last revocation list: %v", order.Generation, err)})
-			continue
-		}
 		if err != nil {
-			return fmt.Errorf("cannot sign the revocation list of generation %d: %w", order.Generation, err)
+			w.warn("cannot sign the revocation list of generation %d: %v", order.Generation, err)
+			continue
 		}
 		if desired.Lists == nil {
 			desired.Lists = map[int]*record.List{}
 		}
 		desired.Lists[order.Generation] = list
 	}
-	return nil
+}
+
+func (w *signer) warn(format string, args ...any) {
+	w.log = append(w.log, decision.LogLine{Level: juju.Warning, Message: fmt.Sprintf(format, args...)})
 }
 
 func (w *signer) signList(order decision.ListOrder) (*record.List, error) {
@@ -62,7 +61,11 @@ func (w *signer) signList(order decision.ListOrder) (*record.List, error) {
 		if !ok {
 			return nil, fmt.Errorf("%q is no serial number", revoked.Serial)
 		}
-		list.Entries = append(list.Entries, pki.Revocation{Serial: serial, RevokedAt: revoked.At, Reason: revoked.Reason})
+		at := revoked.At
+		if at.After(w.now) {
+			at = w.now // the clock was ahead when it was revoked
+		}
+		list.Entries = append(list.Entries, pki.Revocation{Serial: serial, RevokedAt: at, Reason: revoked.Reason})
 	}
 	der, err := issuer.SignCRL(list)
 	if err != nil {
@@ -72,31 +75,32 @@ func (w *signer) signList(order decision.ListOrder) (*record.List, error) {
 		Number:     list.Number.String(),
 		ThisUpdate: list.ThisUpdate.UTC(),
 		NextUpdate: list.NextUpdate.UTC(),
-		Entries:    decision.DigestEntries(order.Entries),
+		Content:    order.Content,
 		CRL:        der,
 		Final:      order.Final,
 	}, nil
 }
 
-// signResponders certifies the units that answer OCSP. That a CA may not
+// signResponders certifies the units that answer OCSP. That a CA does not
 // certify them is noted until the certificate would have been due again.
-func (w *signer) signResponders(orders []decision.ResponderOrder, desired *record.Record) error {
+func (w *signer) signResponders(orders []decision.ResponderOrder, desired *record.Record) {
 	for _, order := range orders {
 		issuer, err := w.issuerOf(w.authority.Generation(order.Generation))
 		if err != nil {
-			return fmt.Errorf("cannot certify the OCSP responder of %s: %w", order.Unit, err)
+			w.warn("cannot certify the OCSP responder of %s: %v", order.Unit, err)
+			continue
 		}
-		certificate, err := issuer.Issue(order.Template, order.PublicKey)
 		entry := record.ResponderCertificate{Issued: record.Issued{Generation: order.Generation}}
-		switch {
-		case errors.Is(err, pki.ErrBadRequest):
+		certificate, err := issuer.Issue(order.Template, order.PublicKey)
+		if err != nil {
 			validity := order.Template.Validity
 			entry.NotBefore, entry.NotAfter, entry.Problem = validity.NotBefore, validity.NotAfter, err.Error()
-		case err != nil:
-			return fmt.Errorf("cannot certify the OCSP responder of %s: %w", order.Unit, err)
-		default:
+			w.warn("cannot certify the OCSP responder of %s: %v", order.Unit, err)
+		} else {
 			entry.Issued, entry.Certificate = record.NewIssued(order.Generation, certificate), certificate.Raw
+			entry.KeyDigest = "" // the key stands beside it
 		}
+		entry.Issuer = order.Issuer
 		known := desired.Responders[order.Unit]
 		replaced := &record.Responder{Key: known.Key, Certificates: []record.ResponderCertificate{entry}}
 		for _, c := range known.Certificates {
@@ -107,7 +111,6 @@ func (w *signer) signResponders(orders []decision.ResponderOrder, desired *recor
 		slices.SortFunc(replaced.Certificates, func(a, b record.ResponderCertificate) int { return a.Generation - b.Generation })
 		desired.Responders[order.Unit] = replaced
 	}
-	return nil
 }
 
 // withdraw notes what this hook takes out of service, and revokes it where the
@@ -119,11 +122,14 @@ func (w *signer) withdraw(s decision.Snapshot, desired *record.Record) {
 	}
 	var left []record.Issued
 	for _, gone := range desired.Withdraw(s.Peer.Record, w.now) {
-		if g := desired.CA.Generation(gone.Generation); gone.Left && !g.Destroyed {
+		if g := desired.CA.Generation(gone.Generation); gone.Left && desired.HasKey(g) {
 			left = append(left, gone.Issued)
 		}
 	}
-	if s.Config.RevokeOnDeparture {
-		desired.Revoke(pki.CessationOfOperation, w.now, left...)
+	if !s.Config.RevokeOnDeparture {
+		return
+	}
+	if n := desired.Revoke(pki.CessationOfOperation, w.now, left...); n > 0 {
+		w.warn("%d certificates of those who left are not revoked: %d are, and no more can be", n, record.MaxRevoked)
 	}
 }

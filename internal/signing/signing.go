@@ -88,12 +88,8 @@ func CarryOut(s decision.Snapshot, d decision.Decision, keys Keys) (Changes, err
 	if err := w.carryOutAuthority(d, &desired, &changes); err != nil {
 		return Changes{}, err
 	}
-	if err := w.signLists(d.Lists, &desired); err != nil {
-		return Changes{}, err
-	}
-	if err := w.signResponders(d.Responders, &desired); err != nil {
-		return Changes{}, err
-	}
+	w.signLists(d.Lists, &desired)
+	w.signResponders(d.Responders, &desired)
 	if err := w.makeKeys(desired); err != nil {
 		return Changes{}, err
 	}
@@ -107,8 +103,8 @@ func CarryOut(s decision.Snapshot, d decision.Decision, keys Keys) (Changes, err
 		}
 		changes.Relations = append(changes.Relations, change)
 	}
-	changes.Log = append(changes.Log, w.log...)
 	w.withdraw(s, &desired)
+	changes.Log = append(changes.Log, w.log...)
 	for _, transfer := range s.Transfers {
 		changes.Transfers = append(changes.Transfers, transferBags(transfer, desired, s.Leader))
 	}
