@@ -97,7 +97,7 @@ func metrics(s decision.Snapshot, r record.Record, hook responder.Hook) responde
 			m.Expired++
 		}
 	}
-	m.Pending = len(r.Agenda.Relations) + len(r.Agenda.Later)
+	m.Pending = len(r.Agenda.Relations)
 	for _, p := range decision.Denials(r) {
 		m.Denied[p.Code]++
 	}

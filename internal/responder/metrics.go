@@ -178,7 +178,7 @@ func (m Metrics) write(e *exposition) {
 	e.write("certificate_not_after_timestamp_seconds", "gauge", "When the first certificate of a requirer expires.", ends...)
 	e.write("certificate_renewal_timestamp_seconds", "gauge", "When the first certificate of a requirer is due to be replaced.", renewals...)
 	e.write("certificates_expired", "gauge", "Certificates that are published and have expired.", one(float64(m.Expired)))
-	e.write("requests_pending", "gauge", "Requests that have no answer yet.", one(float64(m.Pending)))
+	e.write("relations_waiting", "gauge", "Relations in which requests wait for an answer.", one(float64(m.Pending)))
 	e.write("requests_denied", "gauge", "Requests that were refused, by the code of the refusal.", denied...)
 	e.write("rotation_stage", "gauge", "The stage of the rotation of the CA, outside one nothing.", stages...)
 	e.write("rotation_stage_timestamp_seconds", "gauge", "When the stage of the rotation was entered.", since...)

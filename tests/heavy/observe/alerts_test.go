@@ -78,8 +78,8 @@ var trials = map[string]map[string]trial{
 		}},
 	},
 	"TLSAuthorityRequestsPending": {
-		"a request": {change: func(s samples) samples { return s.with("tls_authority_requests_pending", 1) },
-			want: []string{"1 requests to tls-authority have had no answer for an hour."}},
+		"a request": {change: func(s samples) samples { return s.with("tls_authority_relations_waiting", 1) },
+			want: []string{"1 relations of tls-authority have had requests without an answer for an hour."}},
 	},
 	"TLSAuthorityRotationStuck": {
 		"a stage whose hold is over for two days": {at: recorded.Add(3 * day), change: unchanged,
