@@ -19,7 +19,7 @@ import (
 // Check holds the model to what must be true whenever it is quiet.
 func (l *Life) Check() error {
 	root, err := l.root()
-	if err != nil {
+	if err = errors.Join(err, l.look()); err != nil {
 		return err
 	}
 	keys := map[string]string{} // who has a private key, by its public half
@@ -32,7 +32,7 @@ func (l *Life) Check() error {
 			return fmt.Errorf("%s: %w", r.application, err)
 		}
 	}
-	return nil
+	return l.checkBook()
 }
 
 // root is the one CA: one secret, one key from one rotation to the next, known
@@ -186,6 +186,9 @@ func (l *Life) checkPair(p pair, commonName string, root *x509.Certificate, usag
 	if commonName != "" && both.Leaf.Subject.CommonName != commonName {
 		return fmt.Errorf("%s: the common name is %q", holder, both.Leaf.Subject.CommonName)
 	}
+	if err := l.book.checkService(both.Leaf, false); err != nil {
+		return fmt.Errorf("%s: %w", holder, err)
+	}
 	public := string(both.Leaf.RawSubjectPublicKeyInfo)
 	if other, taken := keys[public]; taken && other != holder {
 		return fmt.Errorf("%s and %s share a private key", holder, other)
@@ -219,13 +222,14 @@ func checkCSRs(l *Life, r *requirer, root *x509.Certificate, _ map[string]string
 		maps.Copy(want, w.csrs)
 	}
 	bag := l.Model.Bag(r.relation, Application)
-	if bag["request_errors"] != "" {
-		return fmt.Errorf("a legal request is refused: %s", bag["request_errors"])
+	if err := l.takeRefused(want, bag["request_errors"]); err != nil {
+		return err
 	}
 	var answers []struct {
 		CSR         string `json:"certificate_signing_request"`
 		Certificate string `json:"certificate"`
 		CA          string `json:"ca"`
+		Revoked     bool   `json:"revoked"`
 	}
 	if text := bag["certificates"]; text != "" {
 		if err := json.Unmarshal([]byte(text), &answers); err != nil {
@@ -247,6 +251,12 @@ func checkCSRs(l *Life, r *requirer, root *x509.Certificate, _ map[string]string
 		key, asked := want[answer.CSR].(interface{ Equal(crypto.PublicKey) bool })
 		if !asked || !key.Equal(leaf.PublicKey) {
 			return fmt.Errorf("the certificate %q answers no request", leaf.Subject)
+		}
+		if err := l.book.checkService(leaf, answer.Revoked); err != nil {
+			return err
+		}
+		if answer.Revoked {
+			continue // of a CA that may be gone
 		}
 		if err := errors.Join(l.verify(leaf, root, x509.ExtKeyUsageServerAuth), l.verify(leaf, anchor, x509.ExtKeyUsageClientAuth)); err != nil {
 			return err

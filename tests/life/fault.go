@@ -61,9 +61,7 @@ func strike(charmPath string, scenario func(*Life) error, fault Fault, at int) (
 	}
 	defer l.Close()
 	count := 0
-	if err := scenario(l); err != nil {
-		return false, err
-	}
+	l.armed = true
 	l.Model.Intervene(func(call jujusim.Call) jujusim.Intervention {
 		count++
 		if count != at+1 {
@@ -78,6 +76,9 @@ func strike(charmPath string, scenario func(*Life) error, fault Fault, at int) (
 		}
 		return jujusim.Intervention{Meanwhile: func() { l.elect(call.Unit) }}
 	})
+	if err := scenario(l); err != nil && !struck {
+		return false, err // an action that is struck fails
+	}
 	return struck, l.Rest()
 }
 

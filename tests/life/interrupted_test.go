@@ -126,6 +126,7 @@ func TestARestoreWhoseCommitIsRefused(t *testing.T) {
 
 			_, err = l.Act("restore", parameters)
 			require.NoError(t, err)
+			l.Forget()
 			require.NoError(t, l.Rest())
 			after := caSecrets(l)
 			require.Len(t, after, 1, "no key stays that nobody knows")

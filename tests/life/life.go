@@ -11,6 +11,7 @@ package life
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -39,6 +40,8 @@ type Life struct {
 	authority []byte         // the CA's public key, once it is known
 	between   *x509.CertPool // what stands between the root and leaves
 	charm     string         // the archive
+	book      book
+	armed     bool // a fault waits for its call, or has struck
 }
 
 // New deploys the packed charm with one unit in a new model.
@@ -55,6 +58,7 @@ func NewIn(charmPath string, seed uint64, o jujusim.Options) (*Life, error) {
 		charm:  charmPath,
 		Now:    time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC),
 		random: rand.New(rand.NewPCG(seed, 1)),
+		book:   newBook(),
 	}
 	ships, err := hasProgram(charmPath)
 	if err != nil {
@@ -118,6 +122,7 @@ func (l *Life) Rest() error {
 	}
 	l.Model.Intervene(nil)
 	l.Model.FailCommit(nil)
+	l.armed = false
 	if err := l.settle(); err != nil {
 		return l.tell(err)
 	}
@@ -137,11 +142,29 @@ const maxRetries = 5
 func (l *Life) settle() error {
 	var err error
 	for range maxRetries {
-		if err = l.Model.Settle(); err == nil {
+		if err = l.run(); err == nil {
 			return nil
 		}
 	}
 	return err
+}
+
+// maxHooks is how many hooks run until a model counts as one that never
+// settles.
+const maxHooks = 5000
+
+// run runs all hooks and notes after each what is published.
+func (l *Life) run() error {
+	for range maxHooks {
+		ran, err := l.Model.Step()
+		if err != nil {
+			return err
+		}
+		if err := l.look(); err != nil || !ran {
+			return err
+		}
+	}
+	return errors.New("the model does not settle")
 }
 
 // maxWaves is how many update-status hooks a model may need until everything
@@ -153,7 +176,7 @@ func (l *Life) pump() error {
 	for range maxWaves {
 		since := len(l.Model.Hooks())
 		for _, unit := range l.units() {
-			if err := l.Model.UpdateStatus(unit); err != nil {
+			if err := errors.Join(l.Model.UpdateStatus(unit), l.look()); err != nil {
 				return err
 			}
 		}
@@ -187,6 +210,7 @@ func (l *Life) step() error {
 	events := []event{
 		{5, l.join}, {5, l.change}, {2, l.addRemoteUnit}, {2, l.loseRemoteUnit}, {1, l.part},
 		{2, l.scaleUp}, {2, l.scaleDown}, {2, l.depose}, {4, l.arm}, {3, l.wait}, {1, l.configure}, {1, l.rotate},
+		{4, l.revokeSerial}, {1, l.revokeHolders}, {1, l.issue}, {1, l.turnDepartures}, {2, l.replaceKey},
 	}
 	total := 0
 	for _, e := range events {
@@ -234,6 +258,7 @@ func (l *Life) depose() error {
 func (l *Life) arm() error {
 	at, kind := l.random.IntN(25), l.random.IntN(4)
 	l.note("arm fault %d at call %d", kind, at)
+	l.armed = true
 	if kind == 3 {
 		faults := []jujusim.CommitFault{jujusim.RefuseCommit, jujusim.AgentDies, jujusim.AgentDiesAfter}
 		fault, armed := faults[l.random.IntN(len(faults))], true
@@ -261,8 +286,11 @@ func (l *Life) arm() error {
 		})
 	}
 	// Something must happen for the fault to meet a hook that matters.
-	if l.random.IntN(3) == 0 {
+	switch l.random.IntN(4) {
+	case 0:
 		return l.rotate()
+	case 1:
+		return l.revokeSerial()
 	}
 	return l.change()
 }

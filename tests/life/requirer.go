@@ -157,32 +157,43 @@ func (l *Life) askLegacy(w *want, bag map[string]string, owner string) {
 
 // newCSRs puts a number of new CSRs into a databag.
 func newCSRs(w *want, bag map[string]string, owner string, number int) error {
-	type entry struct {
-		CSR string `json:"certificate_signing_request"`
-		CA  bool   `json:"ca"`
-	}
-	entries := []entry{}
+	var requests []string
 	for range number {
 		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 		if err != nil {
 			return err
 		}
-		der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{
-			Subject: pkix.Name{CommonName: strings.ReplaceAll(owner, "/", "-") + ".example.com"},
-		}, key)
+		csr, err := newCSR(owner, key)
 		if err != nil {
 			return err
 		}
-		csr := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der}))
 		w.csrs[csr], w.keys[csr] = key.Public(), key
+		requests = append(requests, csr)
+	}
+	shown, err := csrBag(requests...)
+	maps.Copy(bag, shown)
+	return err
+}
+
+func newCSR(owner string, key *ecdsa.PrivateKey) (string, error) {
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{
+		Subject: pkix.Name{CommonName: strings.ReplaceAll(owner, "/", "-") + ".example.com"},
+	}, key)
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE REQUEST", Bytes: der})), err
+}
+
+// csrBag is a databag that shows CSRs.
+func csrBag(requests ...string) (map[string]string, error) {
+	type entry struct {
+		CSR string `json:"certificate_signing_request"`
+		CA  bool   `json:"ca"`
+	}
+	entries := []entry{}
+	for _, csr := range requests {
 		entries = append(entries, entry{CSR: csr})
 	}
 	text, err := json.Marshal(entries)
-	if err != nil {
-		return err
-	}
-	bag["certificate_signing_requests"] = string(text)
-	return nil
+	return map[string]string{"certificate_signing_requests": string(text)}, err
 }
 
 // Fleet relates one application with a number of units, each with one request:
