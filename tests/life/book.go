@@ -200,8 +200,8 @@ func markOf(r record.Record, generation int, serial string) mark {
 // hasKey tells whether the key exists that signed a certificate.
 func hasKey(r record.Record, m mark) bool { return slices.Contains(r.Keys(), m.generation) }
 
-// cutsOff tells whether revoking a certificate ends its key: the one that a
-// requirer of the CSR dialect has in service.
+// cutsOff tells whether revoking a certificate ends its key: that of what is in
+// service. Of what was replaced, the charm does not know the key.
 func (b *book) cutsOff(m mark, reason pki.RevocationReason) bool {
 	return reason == pki.KeyCompromise && b.service[m] != ""
 }

@@ -7,6 +7,7 @@ import (
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -94,7 +95,7 @@ func (l *Life) noteRevoked(result jujusim.ActionResult, reason pki.RevocationRea
 		if !slices.Contains(told, m.serial) {
 			return fmt.Errorf("the certificate %s was to be revoked, the answer is %q", m.serial, text)
 		}
-		l.book.seen[m].cutOff = l.isCSR(m) && l.book.cutsOff(m, reason)
+		l.book.seen[m].cutOff = l.book.cutsOff(m, reason)
 		l.book.revoke(m, reason)
 	}
 	if len(slices.Compact(slices.Sorted(slices.Values(told)))) != len(expected) {
@@ -108,13 +109,6 @@ func (l *Life) revoke(parameters map[string]any) (jujusim.ActionResult, error) {
 	result, err := l.Model.RunAction(leader, "revoke-certificate", parameters)
 	l.note("revoke %v on %s: %s %s", parameters, leader, result.Status, result.Message)
 	return result, err
-}
-
-// isCSR tells whether a certificate in service is of the CSR dialect.
-func (l *Life) isCSR(m mark) bool {
-	return slices.ContainsFunc(l.requirers, func(r *requirer) bool {
-		return !r.legacy && strings.HasPrefix(l.book.service[m], fmt.Sprintf("%d ", r.relation))
-	})
 }
 
 // revokeHolders revokes all that an application has, or one of its units.
@@ -148,6 +142,35 @@ func (l *Life) revokeHolders() error {
 		return l.noteRefused(result, len(expected) > 0, expected...)
 	}
 	return l.noteRevoked(result, reason, expected)
+}
+
+// RevokeOne revokes the first certificate of a dialect.
+func (l *Life) RevokeOne(legacy bool, reason pki.RevocationReason) error {
+	if err := l.remember(); err != nil {
+		return err
+	}
+	r, owner := l.first(legacy)
+	found := l.marks(func(m mark, _ *noted) bool { return l.book.service[m] == fmt.Sprintf("%d %s", r.relation, owner) })
+	return l.revokeOne(found[0], reason)
+}
+
+// LoseOneForGood removes one unit of the legacy dialect, whose certificates are
+// to be revoked.
+func (l *Life) LoseOneForGood() error {
+	if err := errors.Join(l.remember(), l.turnDepartures()); err != nil {
+		return err
+	}
+	return l.LoseOne()
+}
+
+// remember notes what is in service, as a check does, without running anything.
+func (l *Life) remember() error {
+	if err := l.look(); err != nil {
+		return err
+	}
+	service, err := l.service()
+	l.book.service = service
+	return err
 }
 
 // issue has a certificate issued by an action.

@@ -2,7 +2,11 @@
 
 package life
 
-import "errors"
+import (
+	"errors"
+
+	"tls-authority/internal/pki"
+)
 
 // Scenarios are one event of every kind, to be played in a cluster: a model
 // with three units of ours and requirers of both dialects.
@@ -23,6 +27,10 @@ var Scenarios = map[string]func(*Life) error{
 	"a machine starts again":      func(l *Life) error { return l.Model.Queue(l.Model.Leader(Application), "start") },
 	"the CA is rotated":           func(l *Life) error { return l.Rotate("staged") },
 	"the CA is replaced at once":  func(l *Life) error { return l.Rotate("emergency") },
+	"a certificate is revoked":    func(l *Life) error { return l.RevokeOne(true, pki.KeyCompromise) },
+	"a CSR's key is compromised":  func(l *Life) error { return l.RevokeOne(false, pki.KeyCompromise) },
+	"a CSR's answer is revoked":   func(l *Life) error { return l.RevokeOne(false, pki.Superseded) },
+	"who leaves is revoked":       func(l *Life) error { return l.LoseOneForGood() },
 	"the leader's pod is lost":    func(l *Life) error { return l.ReplacePods(l.Model.Leader(Application)) },
 }
 
