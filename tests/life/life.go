@@ -210,7 +210,7 @@ func (l *Life) step() error {
 	events := []event{
 		{5, l.join}, {5, l.change}, {2, l.addRemoteUnit}, {2, l.loseRemoteUnit}, {1, l.part},
 		{2, l.scaleUp}, {2, l.scaleDown}, {2, l.depose}, {4, l.arm}, {3, l.wait}, {1, l.configure}, {1, l.rotate},
-		{4, l.revokeSerial}, {1, l.revokeHolders}, {1, l.issue}, {1, l.turnDepartures}, {2, l.replaceKey},
+		{6, l.revokeSerial}, {2, l.revokeHolders}, {1, l.issue}, {1, l.turnDepartures}, {3, l.replaceKey},
 	}
 	total := 0
 	for _, e := range events {
@@ -310,7 +310,7 @@ func (l *Life) rotate() error {
 
 // wait moves the clock by hours or months.
 func (l *Life) wait() error {
-	steps := []time.Duration{5 * time.Hour, 20 * 24 * time.Hour, 80 * 24 * time.Hour, 200 * 24 * time.Hour}
+	steps := []time.Duration{5 * time.Hour, 6 * 24 * time.Hour, 20 * 24 * time.Hour, 80 * 24 * time.Hour, 200 * 24 * time.Hour}
 	step := steps[l.random.IntN(len(steps))]
 	l.Now = l.Now.Add(step)
 	l.note("wait %s", step)
