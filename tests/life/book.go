@@ -48,6 +48,8 @@ type noted struct {
 	certificate *x509.Certificate
 	revoked     bool
 	reason      pki.RevocationReason
+	// fresh tells that it was first seen after the last rest.
+	fresh bool
 	// cutOff tells that its key must never be certified again.
 	cutOff bool
 }
@@ -69,7 +71,7 @@ var certificates = regexp.MustCompile(`-----BEGIN CERTIFICATE-----[^-]+-----END 
 
 // look notes what is published now and was not before.
 func (l *Life) look() error {
-	for _, r := range l.requirers {
+	for _, r := range slices.Concat(l.requirers, l.leaving) {
 		for _, owner := range append(l.units(), Application) {
 			for _, text := range l.Model.Bag(r.relation, owner) {
 				if l.book.read[text] {
@@ -122,7 +124,7 @@ func (l *Life) noteCertificate(certificate *x509.Certificate) error {
 			return fmt.Errorf("%s is for the compromised key of %s", m.serial, old.serial)
 		}
 	}
-	l.book.seen[m] = &noted{certificate: certificate}
+	l.book.seen[m] = &noted{certificate: certificate, fresh: true}
 	return nil
 }
 
@@ -214,9 +216,26 @@ func (b *book) depart(now map[mark]string, r record.Record, clock time.Time) {
 	}
 	for m, holder := range b.service {
 		one := b.seen[m]
-		if b.departures && holder != everyone && !holders[holder] && clock.Before(one.certificate.NotAfter) && hasKey(r, m) {
+		if b.departures && holder != everyone && !strings.HasSuffix(holder, sharing) && !holders[holder] && clock.Before(one.certificate.NotAfter) && hasKey(r, m) {
 			b.revoke(m, pki.CessationOfOperation)
 		}
 	}
+	b.departMeanwhile(now, r)
 	b.service = now
+}
+
+// departMeanwhile takes from the record what became of certificates on the way:
+// a new leader that has yet to see a unit go issues it another, and what an
+// application shares is issued again as one unit after another goes.
+func (b *book) departMeanwhile(now map[mark]string, r record.Record) {
+	for _, revoked := range r.Revoked {
+		m := markOf(r, revoked.Generation, revoked.Serial)
+		one := b.seen[m]
+		if b.departures && one != nil && now[m] == "" && revoked.Reason == pki.CessationOfOperation && (one.fresh || strings.HasSuffix(b.service[m], sharing)) {
+			b.revoke(m, revoked.Reason)
+		}
+	}
+	for _, one := range b.seen {
+		one.fresh = false
+	}
 }

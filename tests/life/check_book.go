@@ -30,6 +30,11 @@ const (
 // everyone holds the global client certificate.
 const everyone = "everyone"
 
+// shared holds the certificate that the units of an application share.
+func (r *requirer) shared() string { return r.application + sharing }
+
+const sharing = " (shared)"
+
 // checkService tells whether a certificate may be in service.
 func (b *book) checkService(leaf *x509.Certificate, saysRevoked bool) error {
 	m, found := b.find(leaf)
@@ -244,7 +249,7 @@ func (l *Life) serviceLegacy(r *requirer, add func(text, owner string) error) er
 		for _, key := range []string{".processed_requests", ".processed_client_requests", ".processed_application_requests"} {
 			holder := owner
 			if key == ".processed_application_requests" {
-				holder = r.application
+				holder = r.shared()
 			}
 			for _, pair := range processed(bag[name+key]) {
 				errs = append(errs, add(pair.Cert, holder))

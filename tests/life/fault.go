@@ -146,5 +146,6 @@ func (l *Life) LoseOne() error {
 func (l *Life) PartOne() error {
 	r, _ := l.first(true)
 	l.requirers = slices.DeleteFunc(l.requirers, func(other *requirer) bool { return other == r })
+	l.leaving = append(l.leaving, r)
 	return l.Model.RemoveRelation(r.relation)
 }

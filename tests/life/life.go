@@ -41,7 +41,8 @@ type Life struct {
 	between   *x509.CertPool // what stands between the root and leaves
 	charm     string         // the archive
 	book      book
-	armed     bool // a fault waits for its call, or has struck
+	leaving   []*requirer // whose relation is being removed
+	armed     bool        // a fault waits for its call, or has struck
 }
 
 // New deploys the packed charm with one unit in a new model.
@@ -132,6 +133,7 @@ func (l *Life) Rest() error {
 	if err := l.Check(); err != nil {
 		return l.tell(err)
 	}
+	l.leaving = nil
 	return nil
 }
 
@@ -339,5 +341,6 @@ func (l *Life) part() error {
 	}
 	l.note("part from %s", r.application)
 	l.requirers = slices.DeleteFunc(l.requirers, func(other *requirer) bool { return other == r })
+	l.leaving = append(l.leaving, r)
 	return l.Model.RemoveRelation(r.relation)
 }

@@ -194,7 +194,7 @@ func (p *Probe) Follow() error {
 		if err != nil || !ran {
 			return err
 		}
-		if err := p.Stir(); err != nil {
+		if err := errors.Join(p.life.look(), p.Stir()); err != nil {
 			return fmt.Errorf("after %s: %w", p.life.LastHook(), err)
 		}
 	}

@@ -132,7 +132,7 @@ func (l *Life) revokeHolders() error {
 		if one.revoked || !l.Now.Before(one.certificate.NotAfter) || relation != fmt.Sprint(r.relation) {
 			return false
 		}
-		return holder == "" || owner == holder || r.legacy && owner == r.application && r.wants[holder].shared != ""
+		return holder == "" || owner == holder || r.legacy && owner == r.shared() && r.wants[holder].shared != ""
 	})
 	result, err := l.revoke(parameters)
 	if err != nil {
@@ -230,4 +230,20 @@ func (l *Life) askWith(r *requirer, owner string, key *ecdsa.PrivateKey) error {
 	}
 	r.wants[owner] = &want{csrs: map[string]crypto.PublicKey{csr: key.Public()}, keys: map[string]crypto.PrivateKey{csr: key}}
 	return l.Model.SetBag(r.relation, owner, bag)
+}
+
+// RevokeReplaced revokes a certificate that was replaced and whose issuer has
+// its key.
+func (l *Life) RevokeReplaced() error {
+	r, err := l.record()
+	if err != nil {
+		return err
+	}
+	found := l.marks(func(m mark, one *noted) bool {
+		return l.book.service[m] == "" && !one.revoked && hasKey(r, m) && l.Now.Before(one.certificate.NotAfter)
+	})
+	if len(found) == 0 {
+		return errors.New("nothing was replaced")
+	}
+	return l.revokeOne(found[0], pki.Superseded)
 }
