@@ -129,3 +129,61 @@ func TestCallsOfAnEndedHookAreRefused(t *testing.T) {
 		require.EqualError(t, h.run("is-leader").broken, `bad request: wrong context ID; got "`+old+`"`)
 	})
 }
+
+func TestAnswersThatAreSpoilt(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		verdict jujusim.Verdict
+		want    string
+	}{
+		"half of it is lost": {jujusim.Truncate, `{"a":`},
+		"it is garbage":      {jujusim.Garble, "\x00\xff\xfe{[\x80"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, jujusim.Options{})
+			w.deploy(1)
+			w.Intervene(killAt("config-changed", 0, tc.verdict))
+			w.on("config-changed", func(h *hook) int {
+				require.Equal(t, answer{0, tc.want, "", nil}, h.run("state-get", "--format", "json"))
+				return 0
+			})
+			w.during("goca/0", func(h *hook) { h.ok(t, "state-set", "a=12") })
+			require.NoError(t, w.Configure("goca", map[string]any{"name": "x"}))
+			require.NoError(t, w.Settle())
+		})
+	}
+}
+
+func TestAnAgentThatHangsUp(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		verdict jujusim.Verdict
+		served  bool
+	}{
+		"before the call is served": {jujusim.HangUp, false},
+		"after the call is served":  {jujusim.HangUpAfter, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, jujusim.Options{})
+			w.deploy(1)
+			w.Intervene(killAt("config-changed", 0, tc.verdict))
+			w.on("config-changed", func(h *hook) int {
+				if h.run("status-set", "active", "served").broken == nil {
+					return 2
+				}
+				if h.run("is-leader").broken == nil {
+					return 3
+				}
+				return 0
+			})
+			require.NoError(t, w.Configure("goca", map[string]any{"name": "x"}))
+			since := len(w.Hooks())
+			require.NoError(t, w.Settle())
+			require.Zero(t, w.Hooks()[since].ExitCode, "the connection breaks, and the charm goes on")
+			_, message := w.Status("goca/0")
+			require.Equal(t, tc.served, message == "served")
+		})
+	}
+}

@@ -79,6 +79,18 @@ const (
 	// KillAfter kills the charm after the call was served, before it sees the
 	// answer.
 	KillAfter
+	// Truncate serves the call, and loses the second half of what the tool
+	// prints.
+	Truncate
+	// Garble serves the call, and puts bytes that nobody can read in the place
+	// of what the tool prints.
+	Garble
+	// HangUp closes the connection of the charm before the call is served. The
+	// charm goes on, and may connect again.
+	HangUp
+	// HangUpAfter does so after the call was served, before the charm sees the
+	// answer.
+	HangUpAfter
 )
 
 // Intervention is what a test does to a call. Meanwhile, when set, runs first

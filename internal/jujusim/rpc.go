@@ -140,10 +140,17 @@ func (d *door) Main(request juju.Request, response *juju.Response) error {
 	c := d.server.context
 	c.serving.Lock()
 	defer c.serving.Unlock()
-	return c.call(request, response, d.transport)
+	err := c.call(request, response, d.transport)
+	if errors.Is(err, errHungUp) {
+		d.connection.Close()
+	}
+	return err
 }
 
-var errKilled = errors.New("the charm was killed")
+var (
+	errKilled = errors.New("the charm was killed")
+	errHungUp = errors.New("the agent hung up")
+)
 
 func (c *hookContext) call(request juju.Request, response *juju.Response, transport string) error {
 	m := c.model
@@ -174,9 +181,12 @@ func (c *hookContext) call(request juju.Request, response *juju.Response, transp
 	if decision.Meanwhile != nil {
 		decision.Meanwhile()
 	}
-	if decision.Verdict == KillCharm {
+	switch decision.Verdict {
+	case KillCharm:
 		c.die()
 		return errKilled
+	case HangUp:
+		return errHungUp
 	}
 	m.mu.Lock()
 	if c.ended {
@@ -191,13 +201,23 @@ func (c *hookContext) call(request juju.Request, response *juju.Response, transp
 	made := &c.calls[record.Index]
 	made.Code, made.StdoutBytes, made.Error = i.code, i.stdout.Len(), i.stderr.String()
 	m.mu.Unlock()
-	if decision.Verdict == KillAfter {
+	*response = juju.Response{Code: i.code, Stdout: i.stdout.Bytes(), Stderr: i.stderr.Bytes()}
+	switch decision.Verdict {
+	case KillAfter:
 		c.die()
 		return errKilled
+	case HangUpAfter:
+		return errHungUp
+	case Truncate:
+		response.Stdout = response.Stdout[:len(response.Stdout)/2]
+	case Garble:
+		response.Stdout = []byte(garbage)
 	}
-	*response = juju.Response{Code: i.code, Stdout: i.stdout.Bytes(), Stderr: i.stderr.Bytes()}
 	return nil
 }
+
+// garbage is no text in any encoding, and begins nothing that JSON or YAML has.
+const garbage = "\x00\xff\xfe{[\x80"
 
 // admit checks a request as the agent does, in its order.
 func (c *hookContext) admit(request juju.Request) (tool, error) {

@@ -102,7 +102,7 @@ func TestProperties(t *testing.T) {
 	t.Run("faults", func(t *testing.T) {
 		stride := size(stride, shortStride)
 		for i, name := range slices.Sorted(maps.Keys(life.Scenarios)) {
-			for fault, called := range map[life.Fault]string{life.KillBefore: "killed before", life.KillAfter: "killed after", life.Depose: "deposed at"} {
+			for called, fault := range life.Faults {
 				t.Run(name+", "+called+" a call", func(t *testing.T) {
 					t.Parallel()
 					require.NoError(t, life.Sweep(charmPath(t), life.Scenarios[name], fault, i%stride, stride))

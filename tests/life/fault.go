@@ -22,7 +22,32 @@ const (
 	KillAfter
 	// Depose gives the lead to another unit in the middle of the hook.
 	Depose
+	// Fail lets the tool fail, without an effect.
+	Fail
+	// Truncate loses the second half of what the tool prints.
+	Truncate
+	// Garble puts bytes that nobody can read in its place.
+	Garble
+	// HangUp closes the agent's socket before the call is served.
+	HangUp
+	// HangUpAfter closes it when the call has been served.
+	HangUpAfter
+	// Leap moves the clock on by a day, as a call that is answered late.
+	Leap
+	// Relapse puts the clock back by a day until the model is at rest.
+	Relapse
 )
+
+// Faults are the names of all of them.
+var Faults = map[string]Fault{
+	"killed before": KillBefore, "killed after": KillAfter, "deposed at": Depose,
+	"failed at": Fail, "given half an answer at": Truncate, "given garbage at": Garble,
+	"cut off before": HangUp, "cut off after": HangUpAfter,
+	"a day late after": Leap, "a day early after": Relapse,
+}
+
+// day is how far a clock jumps.
+const day = 24 * time.Hour
 
 // NewCluster is a life with three units of ours and requirers of both
 // dialects, with no hook pending.
@@ -68,18 +93,40 @@ func strike(charmPath string, scenario func(*Life) error, fault Fault, at int) (
 			return jujusim.Intervention{}
 		}
 		struck = true
-		switch fault {
-		case KillBefore:
-			return jujusim.Intervention{Verdict: jujusim.KillCharm}
-		case KillAfter:
-			return jujusim.Intervention{Verdict: jujusim.KillAfter}
-		}
-		return jujusim.Intervention{Meanwhile: func() { l.elect(call.Unit) }}
+		return l.befall(call, fault)
 	})
 	if err := scenario(l); err != nil && !struck {
 		return false, err // an action that is struck fails
 	}
+	if fault == Relapse {
+		// What is made in the past is not looked at before its time.
+		if err := l.settle(); err != nil {
+			return struck, l.tell(err)
+		}
+		if struck {
+			l.Now = l.Now.Add(day)
+		}
+	}
 	return struck, l.Rest()
+}
+
+// befall is what a fault does to a call.
+func (l *Life) befall(call jujusim.Call, fault Fault) jujusim.Intervention {
+	l.note("fault %d at call %d of %s on %s: %s", fault, call.Index, call.Hook, call.Unit, call.Tool)
+	switch fault {
+	case Depose:
+		return jujusim.Intervention{Meanwhile: func() { l.elect(call.Unit) }}
+	case Leap:
+		return jujusim.Intervention{Meanwhile: func() { l.Now = l.Now.Add(day) }}
+	case Relapse:
+		return jujusim.Intervention{Meanwhile: func() { l.Now = l.Now.Add(-day) }}
+	case Fail:
+		return jujusim.Intervention{Verdict: jujusim.Fail, Stderr: "connection is shut down"}
+	}
+	return jujusim.Intervention{Verdict: map[Fault]jujusim.Verdict{
+		KillBefore: jujusim.KillCharm, KillAfter: jujusim.KillAfter, Truncate: jujusim.Truncate, Garble: jujusim.Garble,
+		HangUp: jujusim.HangUp, HangUpAfter: jujusim.HangUpAfter,
+	}[fault]}
 }
 
 // elect gives the lead to a unit other than the given one.

@@ -17,6 +17,26 @@ import (
 // fast suite takes a sample that moves with the scenario, tests/heavy more.
 const stride = 61
 
+// wideStride is that of the many faults which the agent, and not the charm,
+// suffers from.
+const wideStride = 71
+
+// TestTheAgentFailsAtAnyCall lets a call fail, be answered with half of what it
+// says or with garbage, or not at all, and lets the clock jump there. The model
+// is right afterwards, and the hook can be repeated.
+func TestTheAgentFailsAtAnyCall(t *testing.T) {
+	t.Parallel()
+	faults := slices.DeleteFunc(slices.Sorted(maps.Keys(life.Faults)), func(name string) bool { return life.Faults[name] <= life.Depose })
+	scenarios := slices.Sorted(maps.Keys(life.Scenarios))
+	for i, name := range scenarios {
+		fault := faults[i%len(faults)]
+		t.Run(name+", "+fault+" a call", func(t *testing.T) {
+			t.Parallel()
+			require.NoError(t, life.Sweep(charmPath(t), life.Scenarios[name], life.Faults[fault], 11*i%wideStride, wideStride))
+		})
+	}
+}
+
 // TestTheLeaderIsKilledAtAnyCall kills the charm at calls of every kind of
 // event, before and after the call is served, and moves leadership there.
 func TestTheLeaderIsKilledAtAnyCall(t *testing.T) {
