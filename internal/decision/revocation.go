@@ -141,17 +141,19 @@ func (d *Decision) inventory(s Snapshot) map[int][]record.Issued {
 	return d.issued
 }
 
-// forgetGenerations drops generations whose key is no more and whose
-// certificates have all expired, with their last lists. What this very hook
-// takes out of service is still known to the record before it.
+// forgetGenerations drops generations whose key is no more, or signs for another
+// one, and whose certificates have all expired, with their last lists. What this
+// very hook takes out of service is still known to the record before it.
 func (d *Decision) forgetGenerations(s Snapshot) {
 	ca := d.Record.CA
-	if ca.Rotation != nil || !slices.ContainsFunc(ca.Generations, func(g record.Generation) bool { return g.Destroyed }) {
+	key := ca.ActiveGeneration().KeyID()
+	over := func(g record.Generation) bool { return g.ID != ca.Active && (g.Destroyed || g.KeyID() == key) }
+	if ca.Rotation != nil || !slices.ContainsFunc(ca.Generations, over) {
 		return
 	}
 	before := s.Record().Inventory(s.Now)
 	forgotten := func(g record.Generation) bool {
-		return g.Destroyed && g.ID != ca.Active && len(before[g.ID]) == 0 && !d.answersFor(s, &g)
+		return over(g) && len(before[g.ID]) == 0 && !d.answersFor(s, &g)
 	}
 	for _, g := range ca.Generations {
 		if forgotten(g) {

@@ -278,14 +278,22 @@ func conclude(s Snapshot, d *Decision) {
 	}
 	if gone == r.To {
 		ca.Generations = slices.DeleteFunc(ca.Generations, func(g record.Generation) bool { return g.ID == gone })
-	} else if g := ca.Generation(gone); g != nil {
-		g.Destroyed = true
-		if !d.Record.HasKey(g) {
-			d.finalList(s, g)
-		}
+	} else if ca.ActiveGeneration().KeyID() != key {
+		d.endKey(s, key)
 	}
 	ca.Rotation = nil
 	ca.Epoch++
 	d.Doom(key)
 	d.Log = append(d.Log, info("the rotation of the CA is over: generation %d signs, generation %d is over", ca.Active, gone))
+}
+
+// endKey signs the last lists of all generations that have a key, which is
+// destroyed next. Where only the root above changed there are several.
+func (d *Decision) endKey(s Snapshot, key int) {
+	for i := range d.Record.CA.Generations {
+		if g := &d.Record.CA.Generations[i]; g.KeyID() == key && !g.Destroyed {
+			d.finalList(s, g)
+			g.Destroyed = true
+		}
+	}
 }

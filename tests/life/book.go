@@ -180,12 +180,11 @@ func (b *book) isCutOff(public []byte) bool {
 
 // settleUnsure takes from the record how actions ended that were struck.
 func (b *book) settleUnsure(r record.Record) {
-	revocations := r.Revocations()
-	for _, revoked := range revocations {
+	for _, revoked := range r.Revoked {
 		m := markOf(r, revoked.Generation, revoked.Serial)
 		if one := b.seen[m]; slices.Contains(b.unsure, m) && !one.revoked {
 			b.revoke(m, revoked.Reason)
-			one.cutOff = b.cutsOff(m, revoked.Reason)
+			one.cutOff = revoked.Reason == pki.KeyCompromise
 		}
 	}
 	b.unsure = nil
@@ -202,10 +201,24 @@ func markOf(r record.Record, generation int, serial string) mark {
 // hasKey tells whether the key exists that signed a certificate.
 func hasKey(r record.Record, m mark) bool { return slices.Contains(r.Keys(), m.generation) }
 
-// cutsOff tells whether revoking a certificate ends its key: that of what is in
-// service. Of what was replaced, the charm does not know the key.
-func (b *book) cutsOff(m mark, reason pki.RevocationReason) bool {
-	return reason == pki.KeyCompromise && b.service[m] != ""
+// withSameKeys adds to certificates those with the same keys that can be
+// revoked: they are compromised with them.
+func (b *book) withSameKeys(certificates []mark, r record.Record, clock time.Time) []mark {
+	keys := map[string]bool{}
+	for _, m := range certificates {
+		keys[string(b.seen[m].certificate.RawSubjectPublicKeyInfo)] = true
+	}
+	for m, one := range b.seen {
+		if keys[string(one.certificate.RawSubjectPublicKeyInfo)] && b.revocable(m, r, clock) && !slices.Contains(certificates, m) {
+			certificates = append(certificates, m)
+		}
+	}
+	return slices.DeleteFunc(certificates, func(m mark) bool { return !b.revocable(m, r, clock) })
+}
+
+// revocable tells whether a certificate can be revoked.
+func (b *book) revocable(m mark, r record.Record, clock time.Time) bool {
+	return !b.seen[m].revoked && hasKey(r, m) && clock.Before(b.seen[m].certificate.NotAfter)
 }
 
 // depart revokes, in the book, what those had who have nothing any more.

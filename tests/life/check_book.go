@@ -120,7 +120,7 @@ func (l *Life) checkGeneration(r record.Record, g *record.Generation) error {
 			last = one.certificate.NotAfter
 		}
 	}
-	if stored == nil {
+	if stored == nil || len(stored.CRL) == 0 {
 		switch {
 		case g.Destroyed && l.Now.Before(last):
 			return errors.New("its key is destroyed and it has no final list")

@@ -46,9 +46,6 @@ var Faults = map[string]Fault{
 	"a day late after": Leap, "a day early after": Relapse,
 }
 
-// day is how far a clock jumps.
-const day = 24 * time.Hour
-
 // NewCluster is a life with three units of ours and requirers of both
 // dialects, with no hook pending.
 func NewCluster(charmPath string, seed uint64) (*Life, error) {

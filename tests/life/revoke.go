@@ -62,19 +62,24 @@ func (l *Life) revokeOne(m mark, reason pki.RevocationReason) error {
 	if err != nil {
 		return err
 	}
-	one := l.book.seen[m]
 	result, err := l.revoke(map[string]any{"serial": m.serial, "reason": reason.String()})
 	if err != nil {
 		return err
 	}
-	possible := !one.revoked && hasKey(r, m) && l.Now.Before(one.certificate.NotAfter)
+	var expected []mark
+	switch {
+	case reason == pki.KeyCompromise && (l.Now.Before(l.book.seen[m].certificate.NotAfter) || l.book.service[m] != ""):
+		expected = l.book.withSameKeys([]mark{m}, r, l.Now)
+	case l.book.revocable(m, r, l.Now):
+		expected = []mark{m}
+	}
 	switch {
 	case result.Status != "completed":
-		return l.noteRefused(result, possible, m)
-	case !possible:
+		return l.noteRefused(result, len(expected) > 0, expected...)
+	case len(expected) == 0:
 		return fmt.Errorf("the certificate %s was revoked, which cannot be", m.serial)
 	}
-	return l.noteRevoked(result, reason, []mark{m})
+	return l.noteRevoked(result, reason, expected)
 }
 
 // noteRefused notes what an action did not do, or was not seen to do.
@@ -95,7 +100,7 @@ func (l *Life) noteRevoked(result jujusim.ActionResult, reason pki.RevocationRea
 		if !slices.Contains(told, m.serial) {
 			return fmt.Errorf("the certificate %s was to be revoked, the answer is %q", m.serial, text)
 		}
-		l.book.seen[m].cutOff = l.book.cutsOff(m, reason)
+		l.book.seen[m].cutOff = reason == pki.KeyCompromise
 		l.book.revoke(m, reason)
 	}
 	if len(slices.Compact(slices.Sorted(slices.Values(told)))) != len(expected) {
@@ -134,6 +139,13 @@ func (l *Life) revokeHolders() error {
 		}
 		return holder == "" || owner == holder || r.legacy && owner == r.shared() && r.wants[holder].shared != ""
 	})
+	record, err := l.record()
+	if err != nil {
+		return err
+	}
+	if reason == pki.KeyCompromise {
+		expected = l.book.withSameKeys(expected, record, l.Now)
+	}
 	result, err := l.revoke(parameters)
 	if err != nil {
 		return err
