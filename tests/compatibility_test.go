@@ -15,12 +15,24 @@ import (
 // namedTest is how a document names a test: the function, then its folder.
 var namedTest = regexp.MustCompile("`(Test\\w+)` in `([\\w/.-]+)`")
 
-// TestSourceCompatibilityIsShown looks up every test that the document on
-// compatibility names, and wants one in every line of its tables.
-func TestSourceCompatibilityIsShown(t *testing.T) {
+// TestSourceClaimsAreShown looks up every test that the documents name which say
+// what the charm is tried against and what it promises, and wants one in every
+// line of their tables.
+func TestSourceClaimsAreShown(t *testing.T) {
 	t.Parallel()
+	_, promises, found := strings.Cut(readDocument(t, "docs/explanation/security.md"), "## What is promised, and what shows it\n")
+	require.True(t, found)
+	for _, text := range []string{readDocument(t, "docs/reference/compatibility.md"), promises} {
+		requireShown(t, text)
+	}
+	require.False(t, hasTest(t, "tests", "TestThatNobodyWrote"))
+}
+
+// requireShown wants a test that exists in each line of the tables of a text.
+func requireShown(t *testing.T, text string) {
+	t.Helper()
 	previous, lines := "", 0
-	for line := range strings.Lines(readDocument(t, "docs/reference/compatibility.md")) {
+	for line := range strings.Lines(text) {
 		body := strings.HasPrefix(line, "|") && strings.HasPrefix(previous, "|") && !strings.HasPrefix(line, "|---")
 		previous = line
 		if !body {
@@ -35,7 +47,6 @@ func TestSourceCompatibilityIsShown(t *testing.T) {
 		}
 	}
 	require.NotZero(t, lines)
-	require.False(t, hasTest(t, "tests", "TestThatNobodyWrote"))
 }
 
 // hasTest looks for a test in the files of a folder.
