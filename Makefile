@@ -52,7 +52,7 @@ tidy:
 
 docs: ## write what is generated: documents from config.yaml and actions.yaml, rules and dashboard of internal/observe
 	@go test ./internal/observe -run '^TestGenerated' -count=1 -update
-	@go test ./tests -run '^TestSource(Documents|Metrics)AreGenerated$$' -count=1 -update
+	@go test ./tests -run '^TestSource(Documents|Metrics)AreGenerated$$|^TestDependenciesAreListed$$' -count=1 -update
 
 fuzz: ## run every fuzz target for FUZZTIME
 	@go test -list '^Fuzz' ./... | awk '/^Fuzz/ {t[n++] = $$1} /^ok/ {for (i = 0; i < n; i++) print $$2, t[i]; n = 0}' | while read -r p t; do go test -run '^$$' -fuzz "^$$t$$" -fuzztime $(FUZZTIME) "$$p" || exit 1; done
