@@ -221,9 +221,9 @@ func (b *book) revocable(m mark, r record.Record, clock time.Time) bool {
 	return !b.seen[m].revoked && hasKey(r, m) && clock.Before(b.seen[m].certificate.NotAfter)
 }
 
-// depart revokes, in the book, what those had who have nothing any more.
-func (b *book) depart(now map[mark]string, r record.Record, clock time.Time) {
-	holders := map[string]bool{}
+// depart revokes, in the book, what those had who have nothing any more and are
+// not among those who still speak the legacy dialect.
+func (b *book) depart(now map[mark]string, holders map[string]bool, r record.Record, clock time.Time) {
 	for _, holder := range now {
 		holders[holder] = true
 	}

@@ -88,7 +88,7 @@ func (l *Life) checkBook() error {
 	}
 	b := &l.book
 	b.settleUnsure(r)
-	b.depart(service, r, l.Now)
+	b.depart(service, l.speakers(), r, l.Now)
 	if err := b.learn(r); err != nil {
 		return err
 	}
@@ -98,6 +98,20 @@ func (l *Life) checkBook() error {
 		}
 	}
 	return errors.Join(l.checkInventory(r), l.checkMemory(r))
+}
+
+// speakers are the units that are there and speak the legacy dialect, whether
+// or not they ask for something.
+func (l *Life) speakers() map[string]bool {
+	there := map[string]bool{}
+	for _, r := range l.requirers {
+		for owner := range r.wants {
+			if r.legacy {
+				there[fmt.Sprintf("%d %s", r.relation, owner)] = true
+			}
+		}
+	}
+	return there
 }
 
 // checkGeneration looks at the list of one generation.
