@@ -106,6 +106,8 @@ func TestSilentPebble(t *testing.T) {
 	site, plan := newSite(t), newPlan(t)
 	pebble, daemon := start(t, site, plan)
 	require.NoError(t, syscall.Kill(pebble, syscall.SIGSTOP))
+	// All of its threads stop some time after the signal was sent.
+	eventually(t, func() bool { return site.Check(t.Context()) != nil }, "Pebble is silent")
 	require.ErrorContains(t, site.Check(t.Context()), "the status service is down: pebble does not answer")
 	require.NoError(t, syscall.Kill(daemon, 0))
 	require.NoError(t, site.Stop(t.Context()))
