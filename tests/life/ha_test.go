@@ -15,11 +15,11 @@ import (
 
 // stride is how many calls of a hook are passed over between two kills: the
 // fast suite takes a sample that moves with the scenario, tests/heavy more.
-const stride = 61
+const stride = 113
 
 // wideStride is that of the many faults which the agent, and not the charm,
 // suffers from.
-const wideStride = 71
+const wideStride = 211
 
 // TestTheAgentFailsAtAnyCall lets a call fail, be answered with half of what it
 // says or with garbage, or not at all, and lets the clock jump there. The model
