@@ -63,15 +63,25 @@ func NewCluster(charmPath string, seed uint64) (*Life, error) {
 
 // Sweep plays one scenario again and again in new models. Each time the fault
 // strikes at another call of those that the scenario makes: at the one numbered
-// first, and at every stride-th after it, until the scenario makes no more.
+// first, and at every stride-th after it, until the scenario makes no more. A
+// scenario that makes fewer calls is struck earlier; that none is struck is an
+// error.
 func Sweep(charmPath string, scenario func(*Life) error, fault Fault, first, stride int) error {
-	for at := first; ; at += stride {
+	hit := false
+	for at := first; ; {
 		struck, err := strike(charmPath, scenario, fault, at)
-		if err != nil {
+		switch {
+		case err != nil:
 			return fmt.Errorf("fault %d at call %d: %w", fault, at, err)
-		}
-		if !struck {
+		case struck:
+			hit = true
+			at += stride
+		case hit:
 			return nil
+		case at == 0:
+			return errors.New("the scenario makes no call that a fault could strike")
+		default:
+			at /= 2
 		}
 	}
 }
