@@ -191,10 +191,7 @@ func crossExtensions(issuer, other, template *x509.Certificate) ([]pkix.Extensio
 	if err != nil {
 		return nil, err
 	}
-	authority, err := encodeAuthorityKeyID(issuer.SubjectKeyId)
-	if err != nil {
-		return nil, err
-	}
+	authority := encodeAuthorityKeyID(issuer.SubjectKeyId)
 	extensions = append(extensions,
 		pkix.Extension{Id: asn1.ObjectIdentifier{2, 5, 29, 14}, Value: subject},
 		pkix.Extension{Id: asn1.ObjectIdentifier{2, 5, 29, 35}, Value: authority})

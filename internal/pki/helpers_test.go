@@ -65,7 +65,7 @@ func rootTemplate() pki.Template {
 	}
 }
 
-func newIssuer(t *testing.T, key pki.PrivateKey) *pki.Issuer {
+func newIssuer(t testing.TB, key pki.PrivateKey) *pki.Issuer {
 	t.Helper()
 	cert, err := pki.CreateSelfSigned(rootTemplate(), key)
 	require.NoError(t, err)
@@ -88,7 +88,7 @@ func leafTemplate(profile pki.Profile) pki.Template {
 }
 
 // signerOf gives the test what the package gives nobody.
-func signerOf(t *testing.T, key pki.PrivateKey) crypto.Signer {
+func signerOf(t testing.TB, key pki.PrivateKey) crypto.Signer {
 	t.Helper()
 	parsed, err := x509.ParsePKCS8PrivateKey(key.EncodeDER())
 	require.NoError(t, err)

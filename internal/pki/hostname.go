@@ -240,6 +240,12 @@ func isASCII(text string) bool {
 	return !strings.ContainsFunc(text, func(r rune) bool { return r > unicode.MaxASCII })
 }
 
+// consistsOf is for ASCII characters.
 func consistsOf(text, characters string) bool {
-	return strings.Trim(text, characters) == ""
+	for i := range len(text) {
+		if strings.IndexByte(characters, text[i]) < 0 {
+			return false
+		}
+	}
+	return true
 }

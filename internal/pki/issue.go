@@ -20,11 +20,11 @@ func CreateSelfSigned(t Template, key PrivateKey) (*x509.Certificate, error) {
 	if t.Profile != Root {
 		return nil, errors.New("cannot create root: profile is " + t.Profile.String())
 	}
-	subject, err := t.Subject.Encode()
+	subject, err := t.check(key.Public())
 	if err != nil {
 		return nil, fmt.Errorf("cannot create root: %w", err)
 	}
-	cert, err := t.sign(newRoot(subject, key.Public()), key.Public(), key)
+	cert, err := t.sign(subject, newRoot(subject, key.Public()), key.Public(), key)
 	if err != nil {
 		return nil, fmt.Errorf("cannot create root: %w", err)
 	}
@@ -90,11 +90,7 @@ func (i *Issuer) Issue(t Template, public crypto.PublicKey) (*x509.Certificate, 
 }
 
 func (i *Issuer) issue(t Template, public crypto.PublicKey) (*x509.Certificate, error) {
-	subject, err := t.check()
-	if err != nil {
-		return nil, err
-	}
-	err = t.checkKey(public)
+	subject, err := t.check(public)
 	switch {
 	case err != nil:
 		return nil, err
@@ -107,7 +103,7 @@ func (i *Issuer) issue(t Template, public crypto.PublicKey) (*x509.Certificate, 
 	case SameName(subject, i.certificate.RawSubject):
 		return nil, refusal("subject is the issuer's own")
 	}
-	cert, err := t.sign(i.certificate, public, i.key)
+	cert, err := t.sign(subject, i.certificate, public, i.key)
 	var invalid x509.CertificateInvalidError
 	if errors.As(err, &invalid) && invalid.Reason == x509.CANotAuthorizedForThisName {
 		return nil, refusal("the issuer's name constraints exclude a requested name")
@@ -115,10 +111,11 @@ func (i *Issuer) issue(t Template, public crypto.PublicKey) (*x509.Certificate, 
 	return cert, err
 }
 
-// sign signs the template for public, reads the result back and checks it.
-// issuer of a root is what it renews, or a newRoot.
-func (t Template) sign(issuer *x509.Certificate, public crypto.PublicKey, key PrivateKey) (*x509.Certificate, error) {
-	template, err := t.prepare(issuer, public)
+// sign signs the template, which has been checked and has this subject, for
+// public, reads the result back and checks it. issuer of a root is what it
+// renews, or a newRoot. key is the issuer's.
+func (t Template) sign(subject []byte, issuer *x509.Certificate, public crypto.PublicKey, key PrivateKey) (*x509.Certificate, error) {
+	template, err := t.prepare(subject, issuer, public)
 	if err != nil {
 		return nil, err
 	}
@@ -136,9 +133,12 @@ func (t Template) sign(issuer *x509.Certificate, public crypto.PublicKey, key Pr
 	if !SamePublicKey(cert.PublicKey, public) {
 		return nil, errors.New("certificate has another public key")
 	}
-	err = CheckProfile(cert, issuer, t)
+	err = t.compare(cert, issuer, template)
+	if err == nil && !verifiedBySigning(t, issuer) {
+		err = verify(cert, issuer, t)
+	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("certificate does not follow profile %s: %w", t.Profile, err)
 	}
 	return cert, nil
 }
@@ -150,14 +150,11 @@ func mayHaveAuthorities(issuer *x509.Certificate) bool {
 	return issuer.MaxPathLen != 0
 }
 
-// prepare writes t as crypto/x509 wants it. The authority key identifier is
-// taken from the issuer by that package; a root has none. The subject key
-// identifier is ours, except that a renewed root keeps what leaves refer to.
-func (t Template) prepare(issuer *x509.Certificate, public crypto.PublicKey) (*x509.Certificate, error) {
-	subject, err := t.check()
-	if err != nil {
-		return nil, err
-	}
+// prepare writes t, which has been checked and has this subject, as
+// crypto/x509 wants it. The authority key identifier is taken from the issuer
+// by that package; a root has none. The subject key identifier is ours, except
+// that a renewed root keeps what leaves refer to.
+func (t Template) prepare(subject []byte, issuer *x509.Certificate, public crypto.PublicKey) (*x509.Certificate, error) {
 	algorithm, err := signatureAlgorithm(issuer.PublicKey)
 	if err != nil {
 		return nil, err
@@ -201,7 +198,7 @@ func (t Template) prepare(issuer *x509.Certificate, public crypto.PublicKey) (*x
 	if len(names.RegisteredID) > 0 {
 		// crypto/x509 cannot write these, so the whole extension is ours, and
 		// so is its criticality.
-		value, err := subjectAltName(names)
+		value, err := encodeNames(names)
 		if err != nil {
 			return nil, err
 		}

@@ -5,9 +5,11 @@ package pki
 import (
 	"bytes"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -55,9 +57,19 @@ func decodeOnlyBlock(text []byte, limit int) (*pem.Block, error) {
 	return block, nil
 }
 
-// EncodeCertificatePEM returns der as a PEM block that ends in a newline.
+// EncodeCertificatePEM returns der as a PEM block that ends in a newline. Its
+// one allocation is the text: a hook may write thousands.
 func EncodeCertificatePEM(der []byte) string {
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	const begin, end, line = "-----BEGIN CERTIFICATE-----\n", "-----END CERTIFICATE-----\n", 48 // octets
+	var text strings.Builder
+	text.Grow(len(begin) + base64.StdEncoding.EncodedLen(len(der)) + (len(der)+line-1)/line + len(end))
+	text.WriteString(begin)
+	var encoded [line/3*4 + 1]byte
+	for part := range slices.Chunk(der, line) {
+		text.Write(append(base64.StdEncoding.AppendEncode(encoded[:0], part), '\n'))
+	}
+	text.WriteString(end)
+	return text.String()
 }
 
 // ParseCertificatePEM reads exactly one CERTIFICATE block of at most 128 KiB;

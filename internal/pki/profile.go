@@ -137,7 +137,7 @@ func (t Template) keyUsage(public crypto.PublicKey) x509.KeyUsage {
 // check refuses, as ErrBadRequest, what no certificate of ours may say, and
 // returns the subject encoded. A validity or name constraints that cannot be
 // are our own fault.
-func (t Template) check() (subject []byte, err error) {
+func (t Template) check(public crypto.PublicKey) (subject []byte, err error) {
 	subject, err = t.Subject.Encode()
 	if err != nil {
 		return nil, err
@@ -165,10 +165,13 @@ func (t Template) check() (subject []byte, err error) {
 		return nil, err
 	}
 	err = t.Constraints.check()
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = t.Validity.check()
 	}
-	return subject, t.Validity.check()
+	if err == nil {
+		err = t.checkKey(public)
+	}
+	return subject, err
 }
 
 // checkKey refuses, as ErrBadRequest, keys that the profile does not allow:

@@ -10,9 +10,11 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
-	"encoding/asn1"
 	"errors"
 	"fmt"
+
+	"golang.org/x/crypto/cryptobyte"
+	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
 // maxRSA is the longest modulus of a foreign key that is used, in bits; TLS
@@ -110,15 +112,13 @@ func subjectKeyID(public crypto.PublicKey) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot encode public key: %w", err)
 	}
-	var spki struct {
-		Algorithm asn1.RawValue
-		Key       asn1.BitString
+	input := cryptobyte.String(der)
+	var info, algorithm cryptobyte.String
+	var key []byte
+	if !input.ReadASN1(&info, cbasn1.SEQUENCE) || !info.ReadASN1(&algorithm, cbasn1.SEQUENCE) || !info.ReadASN1BitStringAsBytes(&key) {
+		return nil, errors.New("cannot read encoded public key")
 	}
-	_, err = asn1.Unmarshal(der, &spki)
-	if err != nil {
-		return nil, fmt.Errorf("cannot read encoded public key: %w", err)
-	}
-	sum := sha256.Sum256(spki.Key.Bytes)
+	sum := sha256.Sum256(key)
 	return sum[:20], nil
 }
 

@@ -20,7 +20,11 @@ func (i *Issuer) Renew(v Validity) (*x509.Certificate, error) {
 		return nil, fmt.Errorf("cannot renew root: %w", err)
 	}
 	t := Template{Profile: Root, Subject: Subject{Raw: old.RawSubject}, Validity: v}
-	cert, err := t.sign(old, i.key.Public(), i.key)
+	subject, err := t.check(i.key.Public())
+	if err != nil {
+		return nil, fmt.Errorf("cannot renew root: %w", err)
+	}
+	cert, err := t.sign(subject, old, i.key.Public(), i.key)
 	if err != nil {
 		return nil, fmt.Errorf("cannot renew root: %w", err)
 	}

@@ -115,21 +115,24 @@ func (n *Names) addGeneralName(name asn1.RawValue) error {
 	return err
 }
 
-// subjectAltName encodes names in the order of crypto/x509, which can do so
-// for all but registered identifiers.
-func subjectAltName(names Names) ([]byte, error) {
-	var list []asn1.RawValue
-	add := func(tag int, values ...string) {
-		for _, value := range values {
-			list = append(list, asn1.RawValue{Class: asn1.ClassContextSpecific, Tag: tag, Bytes: []byte(value)})
-		}
+// encodeNames writes the subjectAltName in the order of crypto/x509, which can
+// do so for all but registered identifiers.
+func encodeNames(names Names) ([]byte, error) {
+	const tagSequence, contextSpecific = 0x30, 0x80
+	var list []byte
+	add := func(tag byte, value []byte) { list = appendDER(list, contextSpecific|tag, value) }
+	for _, name := range names.DNS {
+		add(tagDNS, []byte(name))
 	}
-	add(tagDNS, names.DNS...)
-	add(tagEmail, names.Email...)
+	for _, email := range names.Email {
+		add(tagEmail, []byte(email))
+	}
 	for _, address := range names.IP {
-		add(tagIP, string(address.AsSlice()))
+		add(tagIP, address.AsSlice())
 	}
-	add(tagURI, names.URI...)
+	for _, identifier := range names.URI {
+		add(tagURI, []byte(identifier))
+	}
 	for _, identifier := range names.RegisteredID {
 		oid, err := x509.ParseOID(identifier)
 		if err != nil {
@@ -139,7 +142,24 @@ func subjectAltName(names Names) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		add(tagRegisteredID, string(value))
+		add(tagRegisteredID, value)
 	}
-	return asn1.Marshal(list)
+	return appendDER(nil, tagSequence, list), nil
+}
+
+// appendDER appends a value of less than 16 MiB with its tag, which is one octet.
+func appendDER(der []byte, tag byte, value []byte) []byte {
+	length := len(value)
+	der = append(der, tag)
+	switch {
+	case length < 1<<7:
+		der = append(der, byte(length))
+	case length < 1<<8:
+		der = append(der, 0x81, byte(length))
+	case length < 1<<16:
+		der = append(der, 0x82, byte(length>>8), byte(length))
+	default:
+		der = append(der, 0x83, byte(length>>16), byte(length>>8), byte(length))
+	}
+	return append(der, value...)
 }

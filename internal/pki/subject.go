@@ -9,6 +9,9 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"golang.org/x/crypto/cryptobyte"
+	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
 // Attribute types of names (RFC 5280 appendix A.1, RFC 2985 for the e-mail,
@@ -102,21 +105,54 @@ type attribute struct {
 type rdnSET []attribute
 
 // parseName returns the attributes of a name in their order; how they are
-// grouped is lost.
+// grouped is lost. It refuses what is not DER, which parsers read in different
+// ways.
 func parseName(der []byte) ([]attribute, error) {
-	var name []rdnSET
-	_, err := asn1.Unmarshal(der, &name)
-	if err != nil {
-		return nil, refusal("the subject is malformed")
+	malformed := refusal("the subject is malformed")
+	input := cryptobyte.String(der)
+	var name cryptobyte.String
+	if !input.ReadASN1(&name, cbasn1.SEQUENCE) || !input.Empty() {
+		return nil, malformed
 	}
-	// encoding/asn1 passes over what follows the value, other parsers do not.
-	encoded, err := asn1.Marshal(name)
-	empty := slices.ContainsFunc(name, func(rdn rdnSET) bool { return len(rdn) == 0 })
-	if err != nil || empty || !bytes.Equal(encoded, der) {
-		return nil, refusal("the subject is malformed")
+	var attributes []attribute
+	for !name.Empty() {
+		var rdn cryptobyte.String
+		if !name.ReadASN1(&rdn, cbasn1.SET) || rdn.Empty() {
+			return nil, malformed
+		}
+		var before, element cryptobyte.String
+		for ; !rdn.Empty(); before = element {
+			element = nil
+			if !rdn.ReadASN1Element(&element, cbasn1.SEQUENCE) || bytes.Compare(before, element) > 0 {
+				return nil, malformed // the elements of a set are sorted
+			}
+			a, ok := readAttribute(element)
+			if !ok {
+				return nil, malformed
+			}
+			attributes = append(attributes, a)
+		}
 	}
-	return slices.Concat(name...), nil
+	return attributes, nil
 }
+
+func readAttribute(der cryptobyte.String) (a attribute, ok bool) {
+	var content, element, value cryptobyte.String
+	var tag cbasn1.Tag
+	ok = der.ReadASN1(&content, cbasn1.SEQUENCE) && content.ReadASN1ObjectIdentifier(&a.Type) &&
+		content.ReadAnyASN1Element(&element, &tag) && content.Empty()
+	if !ok {
+		return attribute{}, false
+	}
+	a.Value.FullBytes = element
+	ok = element.ReadAnyASN1(&value, &tag)
+	a.Value.Bytes, a.Value.Tag = value, int(tag&0x1f)
+	a.Value.Class, a.Value.IsCompound = int(tag>>6), tag&0x20 != 0
+	return a, ok
+}
+
+// printable are the characters of a PrintableString (X.680 section 41.4).
+const printable = alphanumeric + " '()+,-./:=?"
 
 // encodeName writes a name with one attribute in each RDN.
 func encodeName(attributes []attribute) ([]byte, error) {
@@ -135,7 +171,7 @@ func newAttribute(oid asn1.ObjectIdentifier, text string) (attribute, error) {
 	switch {
 	case kind == oidEmail:
 		tag = asn1.TagIA5String
-	case consistsOf(text, alphanumeric+" '()+,-./:=?"):
+	case consistsOf(text, printable):
 		tag = asn1.TagPrintableString
 	}
 	problem := ""
@@ -172,6 +208,9 @@ func upperBound(oid string) int {
 
 // text decodes a value of any text type; known is false for other values.
 func (a attribute) text() (text string, known bool) {
+	if a.isPlain() && !a.Value.IsCompound && consistsOf(string(a.Value.Bytes), printable) {
+		return string(a.Value.Bytes), true // as nearly all are, and it saves a decoder
+	}
 	var value any
 	_, err := asn1.Unmarshal(a.Value.FullBytes, &value)
 	text, known = value.(string)

@@ -5,6 +5,7 @@ package pki
 import (
 	"bytes"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/asn1"
 	"errors"
 	"fmt"
@@ -37,12 +38,13 @@ func CheckProfile(cert, issuer *x509.Certificate, t Template) error {
 	if bytes.Equal(cert.Raw, issuer.Raw) {
 		model = newRoot(cert.RawSubject, cert.PublicKey)
 	}
-	want, err := t.prepare(model, cert.PublicKey)
+	subject, err := t.check(cert.PublicKey)
+	var want *x509.Certificate
 	if err == nil {
-		err = checkFields(cert, issuer, want, t)
+		want, err = t.prepare(subject, model, cert.PublicKey)
 	}
 	if err == nil {
-		err = checkExtensions(cert, issuer, t)
+		err = t.compare(cert, issuer, want)
 	}
 	if err == nil {
 		err = verify(cert, issuer, t)
@@ -51,6 +53,15 @@ func CheckProfile(cert, issuer *x509.Certificate, t Template) error {
 		return fmt.Errorf("certificate does not follow profile %s: %w", t.Profile, err)
 	}
 	return nil
+}
+
+// compare compares cert with what was to be signed.
+func (t Template) compare(cert, issuer, want *x509.Certificate) error {
+	err := checkFields(cert, issuer, want, t)
+	if err != nil {
+		return err
+	}
+	return checkExtensions(cert, issuer, want, t)
 }
 
 func checkFields(cert, issuer, want *x509.Certificate, t Template) error {
@@ -79,84 +90,95 @@ func checkFields(cert, issuer, want *x509.Certificate, t Template) error {
 			return errors.New("wrong " + property.name)
 		}
 	}
-	return t.checkKey(cert.PublicKey)
+	return nil
 }
 
 // checkExtensions wants exactly the extensions of the profile, in the order
 // in which crypto/x509 writes them, and compares the bytes of those that it
 // reads only in part.
-func checkExtensions(cert, issuer *x509.Certificate, t Template) error {
-	values, err := t.extensionValues(issuer)
+func checkExtensions(cert, issuer, want *x509.Certificate, t Template) error {
+	expected, err := t.extensions(issuer, want)
 	if err != nil {
 		return err
 	}
-	type extension struct {
-		oid      string
-		critical bool
+	if len(cert.Extensions) != len(expected) {
+		return fmt.Errorf("%d extensions: want %d", len(cert.Extensions), len(expected))
 	}
-	want := []extension{{oidKeyUsage, true}}
-	if !t.isAuthority() {
-		want = append(want, extension{oidExtKeyUsage, false})
-	}
-	want = append(want, extension{oidBasicConstraints, true}, extension{oidSubjectKeyID, false})
-	if t.Profile != Root {
-		want = append(want, extension{oidAuthorityKeyID, false})
-	}
-	if t.Links.OCSP != "" || t.Links.Issuer != "" {
-		want = append(want, extension{oidAuthorityInfo, false})
-	}
-	if t.Names.Len() > 0 {
-		want = append(want, extension{oidSubjectAltName, isEmptyName(cert.RawSubject)})
-	}
-	if !t.Constraints.isEmpty() {
-		want = append(want, extension{oidNameConstraints, true})
-	}
-	if t.Links.CRL != "" {
-		want = append(want, extension{oidCRLPoints, false})
-	}
-	if t.Profile == Responder {
-		want = append(want, extension{oidNoCheck, false})
-	}
-
-	var got []extension
-	for _, e := range cert.Extensions {
-		oid := e.Id.String()
-		value, known := values[oid]
-		if known && !bytes.Equal(e.Value, value) {
+	for i, got := range cert.Extensions {
+		oid := got.Id.String()
+		switch e := expected[i]; {
+		case oid != e.oid:
+			return fmt.Errorf("extension %s: want %s", oid, e.oid)
+		case got.Critical != e.critical:
+			return fmt.Errorf("extension %s has another criticality", oid)
+		case e.value != nil && !bytes.Equal(got.Value, e.value):
 			return fmt.Errorf("extension %s is another", oid)
 		}
-		got = append(got, extension{oid, e.Critical})
-	}
-	if !slices.Equal(got, want) {
-		return fmt.Errorf("extensions are %v: want %v", got, want)
 	}
 	return nil
 }
 
-// extensionValues encodes, by object identifier, the extensions that differ
-// from certificate to certificate.
-func (t Template) extensionValues(issuer *x509.Certificate) (map[string][]byte, error) {
-	names, err := subjectAltName(t.Names.Union(Names{}))
-	if err != nil {
-		return nil, err
+// extension is one that a certificate is to have. Of those without value all
+// that they can say is a field of the certificate.
+type extension struct {
+	oid      string
+	critical bool
+	value    []byte
+}
+
+// extensions lists those of the profile.
+func (t Template) extensions(issuer, want *x509.Certificate) ([]extension, error) {
+	list := append(make([]extension, 0, 8), extension{oid: oidKeyUsage, critical: true})
+	if !t.isAuthority() {
+		list = append(list, extension{oid: oidExtKeyUsage})
 	}
-	authority, err := encodeAuthorityKeyID(issuer.SubjectKeyId)
-	if err != nil {
-		return nil, err
+	list = append(list, extension{oid: oidBasicConstraints, critical: true}, extension{oid: oidSubjectKeyID})
+	if t.Profile != Root {
+		list = append(list, extension{oid: oidAuthorityKeyID, value: encodeAuthorityKeyID(issuer.SubjectKeyId)})
 	}
-	values := map[string][]byte{oidSubjectAltName: names, oidAuthorityKeyID: authority, oidNoCheck: asn1.NullBytes}
+	if t.Links.OCSP != "" || t.Links.Issuer != "" {
+		list = append(list, extension{oid: oidAuthorityInfo})
+	}
+	if t.Names.Len() > 0 {
+		names, err := encodeNames(t.Names.Union(Names{}))
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, extension{oid: oidSubjectAltName, critical: isEmptyName(want.RawSubject), value: names})
+	}
 	if !t.Constraints.isEmpty() {
-		values[oidNameConstraints], err = t.Constraints.encode()
+		constraints, err := t.Constraints.encode()
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, extension{oid: oidNameConstraints, critical: true, value: constraints})
 	}
-	return values, err
+	if t.Links.CRL != "" {
+		list = append(list, extension{oid: oidCRLPoints})
+	}
+	if t.Profile == Responder {
+		list = append(list, extension{oid: oidNoCheck, value: asn1.NullBytes})
+	}
+	return list, nil
 }
 
 // encodeAuthorityKeyID writes the key identifier alone: issuer and serial
 // number would pin one certificate of the issuer and break when it is renewed.
-func encodeAuthorityKeyID(id []byte) ([]byte, error) {
-	return asn1.Marshal(struct {
-		KeyID []byte `asn1:"tag:0"`
-	}{id})
+func encodeAuthorityKeyID(id []byte) []byte {
+	const tagSequence, tagKeyIdentifier = 0x30, 0x80
+	return appendDER(nil, tagSequence, appendDER(nil, tagKeyIdentifier, id))
+}
+
+// verifiedBySigning tells whether nothing is left to verify of a certificate
+// that crypto/x509 signed: it verifies each signature with the issuer's key
+// before it returns it, and what else a verification looks at has been
+// compared. What is left are the bounds that an issuer may set to those below
+// it, which NewIssuer does not know and only a verification follows.
+func verifiedBySigning(t Template, issuer *x509.Certificate) bool {
+	if t.isAuthority() || len(issuer.ExtKeyUsage)+len(issuer.UnknownExtKeyUsage) > 0 {
+		return false
+	}
+	return !slices.ContainsFunc(issuer.Extensions, func(e pkix.Extension) bool { return e.Id.String() == oidNameConstraints })
 }
 
 // verify verifies the signature as any client would. The validity lies within
