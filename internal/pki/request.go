@@ -7,6 +7,9 @@ import (
 	"crypto/x509"
 	"encoding/asn1"
 	"fmt"
+
+	"golang.org/x/crypto/cryptobyte"
+	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
 const (
@@ -120,34 +123,53 @@ func checkProof(csr *x509.CertificateRequest) error {
 // value, where crypto/x509 merges several and skips what it cannot read.
 // Other attributes, such as challengePassword, say nothing to us.
 func checkAttributes(der []byte) error {
-	const oidExtensionRequest = "1.2.840.113549.1.9.14"
-	var request struct {
-		Version      int
-		Subject, Key asn1.RawValue
-		Attributes   []asn1.RawValue `asn1:"tag:0"`
-	}
-	_, err := asn1.Unmarshal(der, &request)
-	if err != nil || request.Version != 0 {
+	input := cryptobyte.String(der)
+	var request, attributes cryptobyte.String
+	var version int
+	var some bool
+	if !input.ReadASN1(&request, cbasn1.SEQUENCE) || !request.ReadASN1Integer(&version) || version != 0 {
 		return refusal("its version is not 0")
 	}
+	if !request.SkipASN1(cbasn1.SEQUENCE) || !request.SkipASN1(cbasn1.SEQUENCE) ||
+		!request.ReadOptionalASN1(&attributes, &some, cbasn1.Tag(0).Constructed().ContextSpecific()) {
+		return refusal("it is malformed")
+	}
 	requests := 0
-	for _, raw := range request.Attributes {
-		var attribute struct {
-			Type   asn1.ObjectIdentifier
-			Values []asn1.RawValue `asn1:"set"`
-		}
-		_, err = asn1.Unmarshal(raw.FullBytes, &attribute)
+	for !attributes.Empty() {
+		count, err := readAttributeOfRequest(&attributes)
 		if err != nil {
-			return refusal("an attribute of it is malformed")
+			return err
 		}
-		if attribute.Type.String() == oidExtensionRequest {
-			requests += len(attribute.Values)
-		}
+		requests += count
 	}
 	if requests > 1 {
 		return refusal("it has more than one list of requested extensions")
 	}
 	return nil
+}
+
+// readAttributeOfRequest steps over one and counts the lists of extensions in
+// it.
+func readAttributeOfRequest(attributes *cryptobyte.String) (requests int, err error) {
+	const oidExtensionRequest = "1.2.840.113549.1.9.14"
+	var attribute, values cryptobyte.String
+	var kind asn1.ObjectIdentifier
+	malformed := refusal("an attribute of it is malformed")
+	if !attributes.ReadASN1(&attribute, cbasn1.SEQUENCE) || !attribute.ReadASN1ObjectIdentifier(&kind) ||
+		!attribute.ReadASN1(&values, cbasn1.SET) || !attribute.Empty() {
+		return 0, malformed
+	}
+	if kind.String() != oidExtensionRequest {
+		return 0, nil
+	}
+	for ; !values.Empty(); requests++ {
+		var value cryptobyte.String
+		var tag cbasn1.Tag
+		if !values.ReadAnyASN1(&value, &tag) {
+			return 0, malformed
+		}
+	}
+	return requests, nil
 }
 
 // readSubject keeps the bytes of the subject when all of it is text that

@@ -81,6 +81,29 @@ func (s Subject) Encode() ([]byte, error) {
 	return encodeName(attributes)
 }
 
+// Identities are the common names and e-mail addresses of the subject as it
+// will be encoded, in which verifiers look for names. Its errors are those of
+// Encode.
+func (s Subject) Identities() ([]string, error) {
+	der, err := s.Encode()
+	if err != nil {
+		return nil, err
+	}
+	attributes, err := parseName(der)
+	if err != nil {
+		return nil, err
+	}
+	var texts []string
+	for _, a := range attributes {
+		text, known := a.text()
+		kind := a.Type.String()
+		if known && (kind == oidCommonName || kind == oidEmail) {
+			texts = append(texts, text)
+		}
+	}
+	return texts, nil
+}
+
 // LeafSubject is the subject of a certificate that was asked for by common
 // name alone. A common name over 64 characters cannot be in it and is left
 // out, never cut: a cut name is another name. Control characters are refused

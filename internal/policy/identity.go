@@ -53,6 +53,13 @@ func listed(denied []string, value string) bool {
 // between colons that could be a host name is spelled as pki spells it, which
 // takes lower case and the compatibility forms of letters (UTS 46) along.
 func fold(text string) string {
+	if isFolded(text) {
+		return text
+	}
+	return foldFully(text)
+}
+
+func foldFully(text string) string {
 	text = strings.Map(foldRune, text)
 	text = strings.Trim(strings.Join(strings.Fields(text), " "), ". ")
 	parts := strings.Split(text, ":")
@@ -62,6 +69,22 @@ func fold(text string) string {
 		}
 	}
 	return strings.ToLower(strings.Join(parts, ":"))
+}
+
+// isFolded recognises the texts that nearly all names are: lower-case ASCII
+// words between single colons, dots and hyphens, which fold leaves as they are.
+// It is a shortcut: a name that it does not recognise costs a conversion.
+func isFolded(text string) bool {
+	word := false
+	for i := range len(text) {
+		c := text[i]
+		isWord := 'a' <= c && c <= 'z' || '0' <= c && c <= '9'
+		if !isWord && (!word || c != ':' && c != '.' && c != '-') {
+			return false
+		}
+		word = isWord
+	}
+	return word && !strings.Contains(text, "xn--")
 }
 
 // foldRune maps a rune to the one that it stands for, -1 for none.

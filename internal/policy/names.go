@@ -3,8 +3,6 @@
 package policy
 
 import (
-	"crypto/x509/pkix"
-	"encoding/asn1"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -34,7 +32,7 @@ func (c Config) CheckNames(t pki.Template) *Refusal {
 			return r
 		}
 	}
-	texts, err := subjectTexts(t.Subject)
+	texts, err := t.Subject.Identities()
 	if err != nil {
 		return Refuse(tlscertificates.Other, "the subject cannot be read", err)
 	}
@@ -44,29 +42,6 @@ func (c Config) CheckNames(t pki.Template) *Refusal {
 		}
 	}
 	return nil
-}
-
-// subjectTexts returns every common name and e-mail address of a subject as
-// it will be encoded: verifiers look for names in both.
-func subjectTexts(subject pki.Subject) ([]string, error) {
-	const commonName, email = "2.5.4.3", "1.2.840.113549.1.9.1"
-	der, err := subject.Encode()
-	if err != nil {
-		return nil, err
-	}
-	var sequence pkix.RDNSequence
-	if _, err = asn1.Unmarshal(der, &sequence); err != nil {
-		return nil, err
-	}
-	var texts []string
-	for _, attribute := range slices.Concat(sequence...) {
-		text, isText := attribute.Value.(string)
-		kind := attribute.Type.String()
-		if isText && (kind == commonName || kind == email) {
-			texts = append(texts, text)
-		}
-	}
-	return texts, nil
 }
 
 // hostPart returns the host of an e-mail address or a URI, and any other text

@@ -14,6 +14,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"tls-authority/internal/decision"
@@ -258,7 +259,8 @@ func (w *signer) signRequests(promised decision.RelationAnswers, index *record.R
 		return decision.RelationAnswers{}, err
 	}
 	signed := promised
-	signed.Certificates = nil
+	signed.Certificates = make([]decision.RequestAnswer, 0, len(promised.Certificates))
+	told := w.tell()
 	for i, answer := range promised.Certificates {
 		if answer.Order == nil {
 			signed.Certificates = append(signed.Certificates, answer)
@@ -279,8 +281,8 @@ func (w *signer) signRequests(promised decision.RelationAnswers, index *record.R
 		case err != nil:
 			return decision.RelationAnswers{}, err
 		default:
-			w.enter(index, answer.CSR, certificate)
-			answer.Published = tlscertificates.Publish(w.answer(answer.CSR, certificate))
+			index.Enter(answer.CSR, told.anchor, record.NewIssued(w.authority.Active, certificate))
+			answer.Published = tlscertificates.Publish(told.answer(answer.CSR, certificate))
 			answer.Order = nil
 			signed.Certificates = append(signed.Certificates, answer)
 		}
@@ -288,21 +290,26 @@ func (w *signer) signRequests(promised decision.RelationAnswers, index *record.R
 	return signed, nil
 }
 
-// answer is one entry of `certificates`: leaf first in the chain, and in `ca`
-// the one certificate that requirers are to trust.
-func (w *signer) answer(csr string, certificate *x509.Certificate) tlscertificates.CertificateAnswer {
-	leaf := pki.EncodeCertificatePEM(certificate.Raw)
-	outlook := w.authority.Target()
-	return tlscertificates.CertificateAnswer{CSR: csr, Certificate: leaf, CA: outlook.CA(), Chain: outlook.Chain(leaf)}
+// telling is what all answers of the CSR dialect have in common.
+type telling struct {
+	ca     string   // the one certificate that requirers are to trust
+	above  []string // what follows the leaf in the chain
+	anchor int      // the generation that ca is of; 0 when that is the issuer
 }
 
-// enter completes the index entry of a CSR that has been answered.
-func (w *signer) enter(index *record.Requests, csr string, certificate *x509.Certificate) {
-	anchor := w.authority.Target().Anchor().ID
-	if anchor == w.authority.Active {
-		anchor = 0
+func (w *signer) tell() telling {
+	outlook := w.authority.Target()
+	t := telling{ca: outlook.CA(), above: outlook.Chain("")[1:], anchor: outlook.Anchor().ID}
+	if t.anchor == w.authority.Active {
+		t.anchor = 0
 	}
-	index.Enter(csr, anchor, record.NewIssued(w.authority.Active, certificate))
+	return t
+}
+
+// answer is one entry of `certificates`: leaf first in the chain.
+func (t telling) answer(csr string, certificate *x509.Certificate) tlscertificates.CertificateAnswer {
+	leaf := pki.EncodeCertificatePEM(certificate.Raw)
+	return tlscertificates.CertificateAnswer{CSR: csr, Certificate: leaf, CA: t.ca, Chain: slices.Concat([]string{leaf}, t.above)}
 }
 
 func (w *signer) issue(t pki.Template, public crypto.PublicKey) (*x509.Certificate, error) {

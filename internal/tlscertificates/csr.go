@@ -53,13 +53,16 @@ func parseCSREntry(entry string) (request CSRRequest, reason string) {
 	if entry[0] != '{' {
 		return CSRRequest{}, "is not a JSON object"
 	}
-	members := map[string]string{}
+	var quoted, ca string
 	eachValue(entry, maxMembers, func(name, value string) {
-		if name == "certificate_signing_request" || name == "ca" {
-			members[name] = value
+		switch name {
+		case "certificate_signing_request":
+			quoted = value
+		case "ca":
+			ca = value
 		}
 	})
-	text, _ := stringValue(members["certificate_signing_request"])
+	text, _ := stringValue(quoted)
 	switch {
 	case text == "":
 		return CSRRequest{}, "certificate_signing_request is missing, empty or not text"
@@ -69,7 +72,7 @@ func parseCSREntry(entry string) (request CSRRequest, reason string) {
 		return CSRRequest{}, "certificate_signing_request is not UTF-8 text"
 	}
 	// The library v1 writes no ca, and a Go library writes "false" in quotes.
-	switch members["ca"] {
+	switch ca {
 	case "", "null", "false", `"false"`, "0":
 		return CSRRequest{CSR: text}, ""
 	case "true", `"true"`, "1":

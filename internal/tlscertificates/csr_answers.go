@@ -19,9 +19,7 @@ type CertificateAnswer struct {
 	Revoked     bool     // makes requirers stop serving
 }
 
-// wireCertificate fixes the order of the fields. Chain is always an array and
-// Revoked is absent unless true: the schemas of the libraries v1 to v3 refuse the
-// whole databag when either is null.
+// wireCertificate is what is read of an entry.
 type wireCertificate struct {
 	Certificate string   `json:"certificate"`
 	CSR         string   `json:"certificate_signing_request"`
@@ -40,12 +38,35 @@ func EncodeCertificates(a []CertificateAnswer) string {
 	return JoinPublished(entries)
 }
 
-func newWireCertificate(a CertificateAnswer) wireCertificate {
-	wire := wireCertificate{Certificate: trimPEM(a.Certificate), CSR: a.CSR, CA: trimPEM(a.CA), Chain: []string{}, Revoked: a.Revoked}
+// encodeAnswer returns the JSON object of an answer. The order of its members is
+// fixed; chain is always an array and revoked is absent unless true: the schemas of
+// the libraries v1 to v3 refuse the whole databag when either is null.
+func encodeAnswer(a CertificateAnswer) string {
+	size := len(a.Certificate) + len(a.CSR) + len(a.CA)
 	for _, certificate := range a.Chain {
-		wire.Chain = append(wire.Chain, trimPEM(certificate))
+		size += len(certificate)
 	}
-	return wire
+	var list strings.Builder
+	list.Grow(size + size/32 + 128) // a line of PEM has 64 characters
+	list.WriteString(`{"certificate":`)
+	writeQuoted(&list, trimPEM(a.Certificate))
+	list.WriteString(`,"certificate_signing_request":`)
+	writeQuoted(&list, a.CSR)
+	list.WriteString(`,"ca":`)
+	writeQuoted(&list, trimPEM(a.CA))
+	list.WriteString(`,"chain":[`)
+	for i, certificate := range a.Chain {
+		if i > 0 {
+			list.WriteByte(',')
+		}
+		writeQuoted(&list, trimPEM(certificate))
+	}
+	list.WriteByte(']')
+	if a.Revoked {
+		list.WriteString(`,"revoked":true`)
+	}
+	list.WriteByte('}')
+	return list.String()
 }
 
 // ParseCertificates reads what EncodeCertificates wrote, in this or another version,

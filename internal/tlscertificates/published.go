@@ -20,7 +20,7 @@ type Published struct {
 
 // Publish returns the entry of an answer.
 func Publish(a CertificateAnswer) Published {
-	return Published{CSR: a.CSR, Entry: encodeJSON(newWireCertificate(a))}
+	return Published{CSR: a.CSR, Entry: encodeAnswer(a)}
 }
 
 // Answer decodes an entry.

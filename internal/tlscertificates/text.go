@@ -24,6 +24,24 @@ func encodeJSON(v any) string {
 	return strings.TrimSuffix(text.String(), "\n")
 }
 
+// writeQuoted writes text as encodeJSON does.
+func writeQuoted(list *strings.Builder, text string) {
+	isSpecial := func(r rune) bool { return r < ' ' && r != '\n' || r > '~' || r == '"' || r == '\\' }
+	if strings.ContainsFunc(text, isSpecial) {
+		list.WriteString(encodeJSON(text)) // no PEM
+		return
+	}
+	list.WriteByte('"')
+	for line := range strings.Lines(text) {
+		plain, ends := strings.CutSuffix(line, "\n")
+		list.WriteString(plain)
+		if ends {
+			list.WriteString(`\n`)
+		}
+	}
+	list.WriteByte('"')
+}
+
 // documentKind returns the first character of a JSON document, which tells its type:
 // { [ " n t f, a digit or a minus sign; 0 when text is none.
 func documentKind(text string) byte {
@@ -84,6 +102,13 @@ func member(object, key string) string {
 
 // stringValue returns the text of a JSON string; false for every other value.
 func stringValue(value string) (string, bool) {
+	if len(value) > 1 && value[0] == '"' && utf8.ValidString(value) {
+		// In PEM only the ends of lines are escaped.
+		plain := strings.ReplaceAll(value[1:len(value)-1], `\n`, "\n")
+		if !strings.Contains(plain, `\`) {
+			return plain, true
+		}
+	}
 	var text string
 	err := json.Unmarshal([]byte(value), &text)
 	return text, err == nil && value != "null"
