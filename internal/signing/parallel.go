@@ -3,7 +3,6 @@
 package signing
 
 import (
-	"crypto/x509"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -11,6 +10,7 @@ import (
 	"tls-authority/internal/decision"
 	"tls-authority/internal/pki"
 	"tls-authority/internal/record"
+	"tls-authority/internal/tlscertificates"
 )
 
 // each calls do for all numbers below n, on all cores. One number is not worth
@@ -32,10 +32,12 @@ func each(n int, do func(i int)) {
 	workers.Wait()
 }
 
-// issued is what came of an order.
+// issued is what came of an order: the answer and what is noted of it. The
+// certificate itself is let go at once: a hook may issue thousands.
 type issued struct {
-	certificate *x509.Certificate
-	err         error
+	published tlscertificates.Published
+	noted     record.Issued
+	err       error
 }
 
 // issueAll issues the orders of one relation's answers. What depends on their
@@ -54,10 +56,16 @@ func (w *signer) issueAll(answers []decision.RequestAnswer) (map[int]issued, err
 	if err != nil {
 		return nil, err
 	}
-	results := make([]issued, len(ordered))
+	told, results := w.tell(), make([]issued, len(ordered))
 	each(len(ordered), func(n int) {
-		order := answers[ordered[n]].Order
-		results[n].certificate, results[n].err = issuer.Issue(order.Template, order.PublicKey)
+		answer := answers[ordered[n]]
+		certificate, err := issuer.Issue(answer.Order.Template, answer.Order.PublicKey)
+		if err != nil {
+			results[n].err = err
+			return
+		}
+		results[n].published = tlscertificates.Publish(told.answer(answer.CSR, certificate))
+		results[n].noted = record.NewIssued(w.authority.Active, certificate)
 	})
 	byAnswer := make(map[int]issued, len(ordered))
 	for n, i := range ordered {

@@ -260,13 +260,13 @@ func (w *signer) signRequests(promised decision.RelationAnswers, index *record.R
 	}
 	signed := promised
 	signed.Certificates = make([]decision.RequestAnswer, 0, len(promised.Certificates))
-	told := w.tell()
+	anchor := w.tell().anchor
 	for i, answer := range promised.Certificates {
 		if answer.Order == nil {
 			signed.Certificates = append(signed.Certificates, answer)
 			continue
 		}
-		certificate, err := results[i].certificate, results[i].err
+		err := results[i].err
 		switch {
 		case errors.Is(err, pki.ErrBadRequest) && answer.Entry != "":
 			w.noteRefusal("a requirer", "a certificate signing request", err)
@@ -281,9 +281,8 @@ func (w *signer) signRequests(promised decision.RelationAnswers, index *record.R
 		case err != nil:
 			return decision.RelationAnswers{}, err
 		default:
-			index.Enter(answer.CSR, told.anchor, record.NewIssued(w.authority.Active, certificate))
-			answer.Published = tlscertificates.Publish(told.answer(answer.CSR, certificate))
-			answer.Order = nil
+			index.Enter(answer.CSR, anchor, results[i].noted)
+			answer.Published, answer.Order = results[i].published, nil
 			signed.Certificates = append(signed.Certificates, answer)
 		}
 	}
