@@ -246,7 +246,7 @@ func TestSystemd(t *testing.T) {
 	})
 	t.Run("stopped, nothing is left", func(t *testing.T) {
 		require.NoError(t, site.Stop(t.Context()))
-		require.Equal(t, []string{"systemctl disable --now " + unit, "systemctl daemon-reload"}, m.calls(t))
+		require.Equal(t, []string{"systemctl disable --now " + unit, "systemctl reset-failed " + unit, "systemctl daemon-reload"}, m.calls(t))
 		requireNoProcess(t, site)
 		require.NoFileExists(t, site.Unit())
 		require.NoDirExists(t, site.State())
@@ -301,7 +301,7 @@ func TestUnitFile(t *testing.T) {
 	}
 	require.NotContains(t, got, "ReadWritePaths", "there is nothing to write")
 	directory := "/run/" + got["RuntimeDirectory"]
-	require.Equal(t, `"PEBBLE=`+directory+`" PEBBLE_PERSIST=never`, got["Environment"])
+	require.Equal(t, `"PEBBLE=`+directory+`" "XDG_CONFIG_HOME=`+directory+`" PEBBLE_PERSIST=never`, got["Environment"])
 	require.Equal(t, `/bin/ln -sfn "/var/lib/juju/agents/unit-authority-0/status/pebble/layers" "`+directory+`/layers"`, got["ExecStartPre"])
 
 	got = settings(80)

@@ -93,10 +93,13 @@ func (s Site) stopUnit(ctx context.Context) error {
 }
 
 func (s Site) removeUnit(ctx context.Context) error {
+	if _, err := os.Stat(s.unitPath()); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	// A unit that failed would be listed for good, as one that is not found. One
+	// that did not fail, or that systemd has forgotten, makes this an error.
+	_ = run(ctx, "systemctl", "reset-failed", s.unitName())
 	if err := os.Remove(s.unitPath()); err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
 		return err
 	}
 	return run(ctx, "systemctl", "daemon-reload")
@@ -105,7 +108,9 @@ func (s Site) removeUnit(ctx context.Context) error {
 // unitFile is the unit that runs Pebble, and the daemon below it. Pebble wants a
 // directory that it may write, though it is told to keep nothing and has its
 // socket there only: it gets one that systemd makes, with a link to the layers,
-// which hooks write. Nothing else is writable.
+// which hooks write. Nothing else is writable. What Pebble's command remembers of
+// its user it looks for there too: it may not look into a home, and would end
+// with an error, which makes a unit that is stopped one that failed.
 func (s Site) unitFile(p Plan) string {
 	capabilities := ""
 	if p.Port < 1024 {
@@ -121,7 +126,7 @@ StartLimitIntervalSec=0
 [Service]
 ExecStartPre=/bin/ln -sfn %s %s
 ExecStart=%s run
-Environment=%s PEBBLE_PERSIST=never
+Environment=%s %s PEBBLE_PERSIST=never
 WorkingDirectory=%s
 Restart=always
 RestartSec=1
@@ -156,7 +161,7 @@ AmbientCapabilities=%s
 
 [Install]
 WantedBy=multi-user.target
-`, s.unit, escape(filepath.Dir(s.layerPath())), escape(directory+"/layers"), escape(s.pebbleProgram()), escape("PEBBLE="+directory), strings.ReplaceAll(s.state, "%", "%%"),
+`, s.unit, escape(filepath.Dir(s.layerPath())), escape(directory+"/layers"), escape(s.pebbleProgram()), escape("PEBBLE="+directory), escape("XDG_CONFIG_HOME="+directory), strings.ReplaceAll(s.state, "%", "%%"),
 		s.host.account, s.host.account, filepath.Base(s.runtimeDirectory()), capabilities, capabilities)
 }
 
