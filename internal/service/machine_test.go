@@ -178,7 +178,7 @@ func TestSystemd(t *testing.T) {
 	site = site.Quick(m.root, m.account)
 	t.Cleanup(func() { require.NoError(t, site.Stop(context.Background())) })
 	const unit = "tls-authority-status-authority-0.service"
-	starts := []string{"systemctl daemon-reload", "systemctl enable " + unit, "systemctl restart " + unit}
+	starts := []string{"systemctl enable " + unit, "systemctl restart " + unit}
 
 	pebble, daemon := start(t, site, plan)
 	require.Equal(t, starts, m.calls(t))
@@ -270,7 +270,7 @@ func TestSystemdFails(t *testing.T) {
 		site := site.Quick(m.root, m.account)
 		m.fail(t, "systemctl", "Failed to connect to bus")
 		require.ErrorContains(t, site.Start(t.Context(), plan),
-			"cannot start the status service: cannot run systemctl daemon-reload: Failed to connect to bus, nor stop it: ")
+			"cannot start the status service: cannot run systemctl enable: Failed to connect to bus, nor stop it: ")
 	})
 	requireNoProcess(t, site)
 }

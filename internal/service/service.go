@@ -28,9 +28,15 @@ import (
 // systemd runs.
 const accountName = "tls-authority"
 
-// startWithin bounds what a hook waits for. Pebble itself waits a second
-// before it calls a service started.
-const startWithin = 10 * time.Second
+// startWithin bounds what a hook waits for. Pebble itself waits a second before
+// it calls a service started; systemd takes two or three to read its units
+// anew, and several times as long on a machine that does much else.
+func (s Site) startWithin() time.Duration {
+	if s.hasSystemd() {
+		return 30 * time.Second
+	}
+	return 10 * time.Second
+}
 
 // Site is where the status service of one unit lives. Make one with At.
 type Site struct {

@@ -16,7 +16,7 @@ import (
 // nothing of it is left running: a daemon of an older plan would tell at an
 // address that nobody knows any more.
 func (s Site) Start(ctx context.Context, p Plan) error {
-	ctx, cancel := context.WithTimeout(ctx, startWithin)
+	ctx, cancel := context.WithTimeout(ctx, s.startWithin())
 	defer cancel()
 	return s.sentence("cannot start the status service", s.start(ctx, p))
 }
@@ -28,7 +28,7 @@ func (s Site) Restart(ctx context.Context) error {
 		err = errors.New("it has never been started")
 	}
 	if err == nil {
-		ctx, cancel := context.WithTimeout(ctx, startWithin)
+		ctx, cancel := context.WithTimeout(ctx, s.startWithin())
 		defer cancel()
 		err = s.start(ctx, k.Plan)
 	}

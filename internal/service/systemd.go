@@ -77,7 +77,8 @@ func (s Site) startUnit(ctx context.Context, p Plan) error {
 	if err := replace(s.unitPath(), []byte(s.unitFile(p)), 0o644); err != nil {
 		return fmt.Errorf("cannot write its unit: %w", err)
 	}
-	for _, arguments := range [][]string{{"daemon-reload"}, {"enable", s.unitName()}, {"restart", s.unitName()}} {
+	// To enable it reloads what systemd knows, which takes seconds on a busy machine.
+	for _, arguments := range [][]string{{"enable", s.unitName()}, {"restart", s.unitName()}} {
 		if err := run(ctx, "systemctl", arguments...); err != nil {
 			return err
 		}
