@@ -266,6 +266,20 @@ func TestSystemdFails(t *testing.T) {
 		require.Equal(t, []string{"useradd --system --user-group --no-create-home --shell /usr/sbin/nologin tls-authority-nobody"}, m.calls(t))
 		require.Nil(t, site.Spool().Owner)
 	})
+	t.Run("the user of the daemon may not enter a directory", func(t *testing.T) {
+		if os.Geteuid() != 0 {
+			t.Skip("NOT TRIED: the user of the daemon is that of the test, who may enter everything")
+		}
+		site := site.Quick(m.root, m.account)
+		agent := filepath.Dir(site.State())
+		mode, err := os.Stat(agent)
+		require.NoError(t, err)
+		defer func() { require.NoError(t, os.Chmod(agent, mode.Mode())) }()
+		require.NoError(t, os.Chmod(agent, 0o700))
+		err = site.Start(t.Context(), plan)
+		require.ErrorContains(t, err, "cannot start the status service: user "+m.account+" may not enter /")
+		require.Contains(t, m.calls(t), "systemctl disable --now "+filepath.Base(site.Unit()))
+	})
 	t.Run("systemctl fails", func(t *testing.T) {
 		site := site.Quick(m.root, m.account)
 		m.fail(t, "systemctl", "Failed to connect to bus")

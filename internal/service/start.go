@@ -94,6 +94,9 @@ func (s Site) start(ctx context.Context, p Plan) error {
 		if down := s.takeDown(context.WithoutCancel(ctx)); down != nil {
 			return fmt.Errorf("%v, nor stop it: %v", err, down)
 		}
+		if barred := s.barred(); barred != nil {
+			return barred // only now: who may enter by other rules is not kept from trying
+		}
 		return explain(err, p)
 	}
 	return s.writeKept(kept{Plan: p, Pebble: stamp})

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"tls-authority/internal/responder"
 )
@@ -84,6 +85,38 @@ func (s Site) startUnit(ctx context.Context, p Plan) error {
 		}
 	}
 	return nil
+}
+
+// barred tells which directory keeps the user of the daemon out, if one does:
+// systemd says no more than that a program has failed.
+func (s Site) barred() error {
+	owner, err := s.owner()
+	if err != nil || !s.hasSystemd() {
+		return nil
+	}
+	for _, path := range []string{s.state, filepath.Dir(s.program())} {
+		for ; path != filepath.Dir(path); path = filepath.Dir(path) {
+			if state, err := os.Stat(path); err == nil && !mayEnter(state, *owner) {
+				return fmt.Errorf("user %s may not enter %s", s.host.account, path)
+			}
+		}
+	}
+	return nil
+}
+
+// mayEnter judges by the mode alone.
+func mayEnter(directory fs.FileInfo, who responder.Owner) bool {
+	system, ok := directory.Sys().(*syscall.Stat_t)
+	switch mode := directory.Mode().Perm(); {
+	case !ok:
+		return true
+	case int(system.Uid) == who.UID:
+		return mode&0o100 != 0
+	case int(system.Gid) == who.GID:
+		return mode&0o010 != 0
+	default:
+		return mode&0o001 != 0
+	}
 }
 
 func (s Site) stopUnit(ctx context.Context) error {
