@@ -315,7 +315,7 @@ func TestUnitFile(t *testing.T) {
 	}
 	require.NotContains(t, got, "ReadWritePaths", "there is nothing to write")
 	directory := "/run/" + got["RuntimeDirectory"]
-	require.Equal(t, `"PEBBLE=`+directory+`" "XDG_CONFIG_HOME=`+directory+`" PEBBLE_PERSIST=never`, got["Environment"])
+	require.Equal(t, `"PEBBLE=`+directory+`" "XDG_CONFIG_HOME=`+directory+`" PEBBLE_PERSIST=never PEBBLE_VERBOSE=1`, got["Environment"])
 	require.Equal(t, `/bin/ln -sfn "/var/lib/juju/agents/unit-authority-0/status/pebble/layers" "`+directory+`/layers"`, got["ExecStartPre"])
 
 	got = settings(80)

@@ -144,7 +144,8 @@ func (s Site) removeUnit(ctx context.Context) error {
 // socket there only: it gets one that systemd makes, with a link to the layers,
 // which hooks write. Nothing else is writable. What Pebble's command remembers of
 // its user it looks for there too: it may not look into a home, and would end
-// with an error, which makes a unit that is stopped one that failed.
+// with an error, which makes a unit that is stopped one that failed. What the
+// daemon logs Pebble passes on, to the journal.
 func (s Site) unitFile(p Plan) string {
 	capabilities := ""
 	if p.Port < 1024 {
@@ -160,7 +161,7 @@ StartLimitIntervalSec=0
 [Service]
 ExecStartPre=/bin/ln -sfn %s %s
 ExecStart=%s run
-Environment=%s %s PEBBLE_PERSIST=never
+Environment=%s %s PEBBLE_PERSIST=never PEBBLE_VERBOSE=1
 WorkingDirectory=%s
 Restart=always
 RestartSec=1
