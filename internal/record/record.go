@@ -41,7 +41,7 @@ type Record struct {
 	CSR    map[int]*Requests
 	// ByAction are the certificates that operators had issued by actions,
 	// oldest first.
-	ByAction []Certificate
+	ByAction Certificates
 	// Agenda is what hooks left to do.
 	Agenda Agenda
 	// Withdrawn are certificates that are in service no more and have yet to
@@ -152,8 +152,8 @@ func (u *Unit) Ask(commonName string, names pki.Names) {
 // the answers themselves are in the application databag of that relation. It
 // can be rebuilt from there.
 type Requests struct {
-	Application  string        `json:"application"`
-	Certificates []Certificate `json:"certificates,omitempty"`
+	Application  string       `json:"application"`
+	Certificates Certificates `json:"certificates,omitempty"`
 	// Refused are the CSRs that have an error in the databag, in its order.
 	Refused  []Refused `json:"refused,omitempty"`
 	Problems []Problem `json:"problems,omitempty"`

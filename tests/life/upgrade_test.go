@@ -175,7 +175,7 @@ func TestARecordedStateIsAdopted(t *testing.T) {
 				require.True(t, ran)
 				found := s.record(recorded.Options).at(recorded.Now)
 				if !busy {
-					require.Equal(t, recorded, found, "there is nothing to do")
+					require.Equal(t, inPresentSchema(t, recorded), found, "there is nothing to do")
 					return
 				}
 				// What is left to do tells of the next root, and touches no
@@ -185,6 +185,18 @@ func TestARecordedStateIsAdopted(t *testing.T) {
 			})
 		}
 	}
+}
+
+// inPresentSchema is a state whose record, if it has an earlier schema, is what
+// a hook makes of it that has nothing else to do.
+func inPresentSchema(t *testing.T, s state) state {
+	t.Helper()
+	peer := maps.Clone(s.Peer)
+	bag, err := record.Encode(parsed(t, s))
+	require.NoError(t, err)
+	peer[life.Application] = bag
+	s.Peer = peer
+	return s
 }
 
 // certificatesOf are all certificates and keys that requirers and we have, by
