@@ -9,7 +9,6 @@ import (
 	"net/rpc"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 
@@ -232,7 +231,7 @@ func (c *hookContext) admit(request juju.Request) (tool, error) {
 		return tool{}, fmt.Errorf("bad request: wrong context ID; got %q", request.ContextId)
 	}
 	t, found := toolTable[request.CommandName]
-	if !found || !slices.Contains(toolNames(c.model.version), request.CommandName) {
+	if !found || !t.isIn(c.model.version) {
 		return tool{}, fmt.Errorf("bad request: unknown command: %s", request.CommandName)
 	}
 	return t, nil

@@ -75,11 +75,10 @@ var toolTable = map[string]tool{
 // toolNames returns the tools of a version, sorted.
 func toolNames(v version) []string {
 	names := slices.Sorted(maps.Keys(toolTable))
-	return slices.DeleteFunc(names, func(name string) bool {
-		in := toolTable[name].in
-		return in != nil && !in(v)
-	})
+	return slices.DeleteFunc(names, func(name string) bool { return !toolTable[name].isIn(v) })
 }
+
+func (t tool) isIn(v version) bool { return t.in == nil || t.in(v) }
 
 // lacking stands for the tools that exist but are not simulated.
 func lacking(i *invocation) (func() error, error) {
