@@ -137,6 +137,9 @@ func (s Site) ended(pid int) error {
 // since it would start the daemon again, and takes the daemon with it; but one
 // that was killed leaves the daemon behind, which keeps the port.
 func (s Site) killAll(ctx context.Context) error {
+	if len(s.all()) == 0 {
+		return nil // as in every hook where there is to be no service
+	}
 	patience, cancel := context.WithTimeout(ctx, endWithin)
 	defer cancel()
 	err := end(patience, syscall.SIGTERM, func() []int { pebbles, _ := s.processes(); return pebbles })
