@@ -48,9 +48,9 @@ func snapshot(t *testing.T, name string, parameters map[string]any) decision.Sna
 	return s
 }
 
-func TestListOfTenThousandCertificates(t *testing.T) {
+func TestListOfThousandsOfCertificates(t *testing.T) {
 	t.Parallel()
-	const certificates = 10_000
+	const certificates = 2_000 // each of its pages costs as much as the whole list
 	requests := &record.Requests{Application: "web"}
 	for i := range certificates {
 		requests.Certificates = append(requests.Certificates, record.Certificate{
