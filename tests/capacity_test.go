@@ -83,7 +83,7 @@ func TestAFullDatabagRefusesWhatIsNew(t *testing.T) {
 // hook makes keys for: the record wakes the unit until all have theirs.
 func TestAFleetOfRSAKeysIsServedHookByHook(t *testing.T) {
 	t.Parallel()
-	const units = 60
+	const units = 50
 	s := newModel(t, jujusim.Options{}, 1)
 	require.NoError(t, s.Configure(charm, map[string]any{"key-type": "rsa-2048"}))
 	s.settle()

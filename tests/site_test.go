@@ -58,7 +58,9 @@ func newModel(t *testing.T, o jujusim.Options, units int) *site {
 	s := &site{Model: model, t: t}
 	require.NoError(t, s.Deploy(charmPath(t), charm, units))
 	// The service is two processes a unit; tests that are about it turn it on.
-	require.NoError(t, s.Configure(charm, map[string]any{"status-port": 0}))
+	// Keys of RSA, the default, take a tenth of a second each: the tests that
+	// are about them ask for them.
+	require.NoError(t, s.Configure(charm, map[string]any{"status-port": 0, "key-type": "ecdsa-p256"}))
 	return s
 }
 
