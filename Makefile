@@ -3,6 +3,7 @@
 ARCH     := $(subst ppc64le,ppc64el,$(shell go env GOARCH))
 ARCHES   ?= $(ARCH)
 FUZZTIME ?= 1m
+LONGEST  := ./tests ./tests/life ./internal/service ./internal/jujusim ./internal/decision
 VULN     := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 .PHONY: help build charm demo bench test test-all check format vet staticcheck vulnerabilities tidy docs fuzz clean
@@ -25,11 +26,12 @@ bench: ## measure what a hook costs, in models of growing size and beside other 
 	@go build -o build/jujusim ./cmd/jujusim
 	@build/jujusim bench --charm build/tls-authority_$(ARCH).charm --json build/bench.json
 
+# The longest first, so that the others run beside them and not before them.
 test: ## run the tests with the race detector; they pack the charm they drive
-	@go run ./cmd/testreport -race -timeout 20m ./...
+	@go run ./cmd/testreport -race -timeout 20m $(LONGEST) ./...
 
 test-all: ## the fast suite and the heavy ones, with a table of what ran and what was skipped
-	@go run ./cmd/testreport -table ". -race -timeout 20m ./..." "tests/heavy -timeout 120m ./..." "tests/heavy/observe -timeout 20m ./..." "tests/heavy/hooktools -timeout 40m ./..."
+	@go run ./cmd/testreport -table ". -race -timeout 20m $(LONGEST) ./..." "tests/heavy -timeout 120m ./..." "tests/heavy/observe -timeout 20m ./..." "tests/heavy/hooktools -timeout 40m ./..."
 
 check: format vet staticcheck vulnerabilities tidy test ## everything that must pass before a change lands
 
