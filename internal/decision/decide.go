@@ -135,7 +135,7 @@ func serveClient(s Snapshot, a Authority, d *Decision) {
 		return // every relation shows it: a sweep renews it
 	}
 	current := client != nil && !revoked && a.current(s.Now, client.Issued)
-	if current && !newWave(s, 1).due(*client) {
+	if current && !newWave(s, 1).of(a).due(*client) {
 		return
 	}
 	if client == nil {
@@ -145,7 +145,7 @@ func serveClient(s Snapshot, a Authority, d *Decision) {
 		}
 	}
 	template, err := a.LegacyTemplate(s, pki.Client, GlobalClientName, pki.Names{})
-	if current && err == nil && !client.Asked && !template.Validity.NotAfter.After(client.NotAfter) {
+	if current && err == nil && !client.Asked && !gains(s.Now, template.Validity, client.Issued) {
 		return
 	}
 	if err != nil {

@@ -52,7 +52,7 @@ func serveLegacy(s Snapshot, a Authority, relation Relation, d *Decision) {
 	}
 	desk.retainProblems()
 	desk.switchCA()
-	desk.wave = newWave(s, desk.before.Count())
+	desk.wave = newWave(s, desk.before.Count()).of(a)
 	desk.retainUnmet()
 	for _, unit := range speakers(relation) {
 		desk.serveUnit(unit)
@@ -224,7 +224,7 @@ func (desk *legacyDesk) pair(kind tlscertificates.Kind, before *record.Answer, p
 		return &before.Pair, err
 	case err != nil:
 		return nil, err
-	case unchanged && !before.Asked && !template.Validity.NotAfter.After(before.NotAfter):
+	case unchanged && !before.Asked && !gains(desk.s.Now, template.Validity, before.Issued):
 		// The CA's own end clips it: a new pair would end no later.
 		return &before.Pair, nil
 	case unchanged && !desk.wave.takes(before.Pair):

@@ -35,6 +35,25 @@ func passed(now time.Time, issued record.Issued, fraction float64) bool {
 	return now.Sub(issued.NotBefore) >= time.Duration(float64(life)*fraction)
 }
 
+// patience is how far the clocks of two units that lead in turn may differ
+// before it matters: what begins sooner than that is not worth the restart of a
+// service.
+const patience = time.Hour
+
+// early tells whether a certificate begins to be valid, or something happened,
+// well after now: a clock was ahead then, or this one is behind.
+func early(now, begin time.Time) bool { return begin.Sub(now) > patience }
+
+// gains tells whether a certificate that would be issued now is better than
+// the one there is: it ends later, or is valid now where that one is not yet.
+// What is issued for that begins earlier each time, so that it ends.
+func gains(now time.Time, validity pki.Validity, issued record.Issued) bool {
+	if early(now, issued.NotBefore) {
+		return !validity.NotBefore.After(now)
+	}
+	return validity.NotAfter.After(issued.NotAfter)
+}
+
 // RenewalTime is when a certificate should have been replaced: in the CSR
 // dialect we do what the requirer has left undone, in the legacy one the last
 // wave is over.
@@ -69,11 +88,20 @@ type wave struct {
 	// echo tells that the hook is the answer to our own write of the record:
 	// waves would follow each other without a pause.
 	echo bool
+	// waits tells that the CA is not valid yet: nothing that it issues would
+	// be of more use than what there is.
+	waits bool
 }
 
 func newWave(s Snapshot, pairs int) *wave {
 	echo := s.Peer != nil && s.Event.Kind == juju.RelationChanged && s.Event.Relation == s.Peer.ID
 	return &wave{now: s.Now, left: max(1, pairs/waveShare), echo: echo}
+}
+
+// of is the wave of a CA.
+func (w *wave) of(a Authority) *wave {
+	w.waits = a.Validity.NotBefore.After(w.now)
+	return w
 }
 
 // due tells whether a pair should be renewed. One that an operator asked for
@@ -82,8 +110,10 @@ func (w *wave) due(pair record.Pair) bool {
 	return w.overdue(pair) || pair.Asked || !w.echo && passed(w.now, pair.Issued, legacyDue+legacySpread*spread(pair.Issued))
 }
 
+// overdue tells whether a pair cannot wait for its wave: it is near its end, or
+// cannot be used yet.
 func (w *wave) overdue(pair record.Pair) bool {
-	return passed(w.now, pair.Issued, legacyOverdue)
+	return passed(w.now, pair.Issued, legacyOverdue) || !w.waits && early(w.now, pair.NotBefore)
 }
 
 // takes tells whether a pair that is due is renewed in this hook, and counts
@@ -135,22 +165,26 @@ func askUpstream(s Snapshot, a Authority, d *Decision) {
 }
 
 // renewRoot orders the renewal of the root: the same name and the same key
-// with a new life, so that it is invisible to leaves and to those who trust
-// it. It is due by age, or when a leaf would get less than half of the life it
-// should have; and only when it gains a third of a life, so that no choice of
-// options makes it come again at once. Leaves that name the root by its serial
-// number would not survive it.
+// with a later end, so that it is invisible to leaves and to those who trust
+// it. The beginning stays: by a clock that is ahead, a new one would make a CA
+// that nobody can use once the clock is put right. It is due when a third of a
+// life is left, or when a leaf would get less than half of the life it should
+// have; and only when it gains a third of a life, so that no choice of options
+// makes it come again at once. Leaves that name the root by its serial number
+// would not survive it.
 func renewRoot(s Snapshot, a Authority, r record.Record) *record.Order {
 	if !a.Outlook.Issuer.IsRoot() || pki.CheckRenewable(a.Certificate) != nil || r.Pinned(s.Now) {
 		return nil
 	}
 	validity := pki.NewValidity(s.Now, s.Config.CAValidity)
+	validity.NotBefore = a.Validity.NotBefore
 	gain := validity.NotAfter.Sub(a.Validity.NotAfter)
 	if gain < s.Config.CAValidity/3 {
 		return nil
 	}
 	left := a.Validity.NotAfter.Sub(s.Now)
-	aged := passed(s.Now, record.Issued{NotBefore: a.Validity.NotBefore, NotAfter: a.Validity.NotAfter}, authorityDue)
+	life := min(a.Validity.NotAfter.Sub(a.Validity.NotBefore), s.Config.CAValidity)
+	aged := left <= time.Duration(float64(life)*(1-authorityDue))
 	clips := left < max(s.Config.CertificateValidity, s.Config.LegacyValidity)/2
 	if !aged && !clips {
 		return nil

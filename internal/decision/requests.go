@@ -158,7 +158,7 @@ func (desk *requestDesk) serve(w *wanted) {
 		desk.keep(answer, entry)
 		return
 	}
-	if good && (refusal != nil || !entry.Asked && !order.Template.Validity.NotAfter.After(entry.NotAfter)) {
+	if good && (refusal != nil || !entry.Asked && !gains(desk.s.Now, order.Template.Validity, entry.Issued)) {
 		desk.keep(answer, entry)
 		return
 	}
@@ -246,10 +246,9 @@ func (desk *requestDesk) keep(answer tlscertificates.Published, entry record.Cer
 	desk.after.Certificates = append(desk.after.Certificates, entry)
 }
 
-// due tells whether a good answer is replaced: its requirer let the time pass
-// in which it should have asked anew, or an operator asked.
+// due tells whether a good answer is to be replaced.
 func (desk *requestDesk) due(entry record.Certificate) bool {
-	return entry.Asked || passed(desk.s.Now, entry.Issued, requestDue)
+	return desk.s.requestDue(entry)
 }
 
 // good returns the published answer to a request if it is this CA's and

@@ -113,10 +113,13 @@ func namesSize(names pki.Names) int {
 }
 
 // codeOf is the error of the CSR dialect for a request that is refused: one
-// that finds no room is looked at again.
+// that finds no room, or a CA that is not valid long enough by the clock as it
+// is, is looked at again.
 func codeOf(err error) tlscertificates.ErrorCode {
-	if errors.Is(err, errRelationFull) || errors.Is(err, errPeerFull) {
-		return tlscertificates.ServerNotAvailable
+	for _, passing := range []error{errRelationFull, errPeerFull, pki.ErrIssuerExpires, pki.ErrIssuerBegins} {
+		if errors.Is(err, passing) {
+			return tlscertificates.ServerNotAvailable
+		}
 	}
 	return tlscertificates.Other
 }

@@ -101,8 +101,15 @@ func (s Snapshot) legacyDue(legacy *record.Legacy) bool {
 
 func (s Snapshot) requestsDue(requests *record.Requests) bool {
 	return requests != nil && slices.ContainsFunc(requests.Certificates, func(entry record.Certificate) bool {
-		return entry.Asked || passed(s.Now, entry.Issued, requestDue)
+		return s.requestDue(entry)
 	})
+}
+
+// requestDue tells whether the answer to a CSR is to be replaced: its requirer
+// let the time pass in which it should have asked anew, an operator asked, or
+// it cannot be used yet.
+func (s Snapshot) requestDue(entry record.Certificate) bool {
+	return entry.Asked || passed(s.Now, entry.Issued, requestDue) || early(s.Now, entry.NotBefore)
 }
 
 // refusedForNow tells whether a request was refused for a reason that passes.
@@ -136,7 +143,7 @@ func (s Snapshot) Concerns(relation Relation) bool {
 		}
 		answered++
 		ca, there := shown[entry.Request]
-		concerned = concerned || !there || ca != entry.CA || entry.Asked || passed(s.Now, entry.Issued, requestDue)
+		concerned = concerned || !there || ca != entry.CA || s.requestDue(entry)
 	}
 	return concerned || answered != len(shown)
 }

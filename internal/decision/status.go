@@ -5,6 +5,7 @@ package decision
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"tls-authority/internal/juju"
 	"tls-authority/internal/policy"
@@ -34,6 +35,11 @@ func standbyStatus(s Snapshot) juju.Status {
 // authorityStatus is the leader's line: what the CA is, what it does, and the
 // first request that it refuses.
 func authorityStatus(s Snapshot, a Authority, d Decision) juju.Status {
+	if early(s.Now, a.Validity.NotBefore) {
+		return juju.Status{Name: juju.Blocked, Message: fmt.Sprintf(
+			"by the clock of this unit the CA is not valid before %s: set the clock; if it is right, run rotate-ca mode=emergency",
+			a.Validity.NotBefore.Format(time.DateOnly))}
+	}
 	certificates, applications := Tally(d.Record)
 	kind := "intermediate "
 	if a.Outlook.Issuer.IsRoot() {

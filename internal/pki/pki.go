@@ -27,6 +27,10 @@ var (
 	// the issuer cuts too short to be useful.
 	ErrIssuerExpires = errors.New("issuer expires too soon")
 
+	// ErrIssuerBegins marks, through errors.Is, a validity that would be over,
+	// or too short to be useful, when that of the issuer begins.
+	ErrIssuerBegins = errors.New("issuer is not valid yet")
+
 	// ErrNoAnchor marks, through errors.Is, a chain that reaches no
 	// self-signed certificate, or not the one that it should reach.
 	ErrNoAnchor = errors.New("no self-signed certificate ends the chain")

@@ -30,9 +30,10 @@ func NewValidity(now time.Time, lifetime time.Duration) Validity {
 }
 
 // Clip is the validity of a leaf made at now below an issuer that is valid
-// for issuer: a leaf never outlives its issuer. The error is ErrIssuerExpires
-// when less would be left than a tenth of lifetime and, for lifetimes of an
-// hour or more, than an hour.
+// for issuer: a leaf never outlives its issuer, nor begins before it. The error
+// is ErrIssuerExpires when less would be left than a tenth of lifetime and, for
+// lifetimes of an hour or more, than an hour; it is ErrIssuerBegins when that is
+// because the issuer has yet to begin.
 func (issuer Validity) Clip(now time.Time, lifetime time.Duration) (Validity, error) {
 	if lifetime < time.Second {
 		return Validity{}, fmt.Errorf("cannot compute validity: lifetime %s is too short", lifetime)
@@ -50,15 +51,15 @@ func (issuer Validity) Clip(now time.Time, lifetime time.Duration) (Validity, er
 	if lifetime >= time.Hour {
 		useful = max(useful, time.Hour)
 	}
+	if leaf.NotBefore.After(now) && leaf.NotAfter.Sub(leaf.NotBefore)+time.Second < useful {
+		return Validity{}, fmt.Errorf("cannot compute validity: %w: it begins %s", ErrIssuerBegins,
+			issuer.NotBefore.Format(time.RFC3339))
+	}
 	// One second more, because the last second counts.
 	left := leaf.NotAfter.Sub(now) + time.Second
-	if left < useful {
+	if left < useful || !leaf.NotBefore.Before(leaf.NotAfter) {
 		return Validity{}, fmt.Errorf("cannot compute validity: issuer is valid until %s: %w",
 			issuer.NotAfter.Format(time.RFC3339), ErrIssuerExpires)
-	}
-	if !leaf.NotBefore.Before(leaf.NotAfter) {
-		return Validity{}, fmt.Errorf("cannot compute validity: issuer is not valid before %s",
-			issuer.NotBefore.Format(time.RFC3339))
 	}
 	return leaf, nil
 }

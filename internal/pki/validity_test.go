@@ -70,9 +70,20 @@ func TestClip(t *testing.T) {
 		})
 	}
 
+	for name, from := range map[string]time.Duration{
+		"begins after the leaf ends":               100 * day,
+		"begins when the leaf ends":                90*day - time.Second,
+		"leaves less than a tenth of the lifetime": 81*day + time.Second,
+	} {
+		t.Run("refuses when an issuer to come "+name, func(t *testing.T) {
+			t.Parallel()
+			_, err := issuer(from, 200*day).Clip(now, 90*day)
+			require.ErrorIs(t, err, pki.ErrIssuerBegins)
+			require.NotErrorIs(t, err, pki.ErrIssuerExpires)
+		})
+	}
 	_, err := issuer(100*day, 200*day).Clip(now, 90*day)
-	require.ErrorContains(t, err, "issuer is not valid before 2030-08-25T12:30:45Z")
-	require.NotErrorIs(t, err, pki.ErrIssuerExpires)
+	require.ErrorContains(t, err, "issuer is not valid yet: it begins 2030-08-25T12:30:45Z")
 	for _, lifetime := range []time.Duration{0, -time.Hour, time.Millisecond} {
 		_, err = issuer(-day, 99*day).Clip(now, lifetime)
 		require.ErrorContains(t, err, "too short")
