@@ -62,7 +62,7 @@ type LegacyRequest struct {
 // legacyRequests returns nil when the bag shows no sign of the legacy dialect.
 func (r *bagReader) legacyRequests() *LegacyRequests {
 	speaks := r.has(keyUnitName) || r.has(keyCommonName) || r.has(keySANs) || r.has(keyCertificateName)
-	unitName := r.value(keyUnitName)
+	unitName := r.unitName()
 	requests := r.topLevelRequest()
 	for _, kind := range [...]Kind{Server, Client, Application, Intermediate} {
 		listed, isSign := r.listedRequests(kind)
@@ -73,6 +73,17 @@ func (r *bagReader) legacyRequests() *LegacyRequests {
 		return nil
 	}
 	return &LegacyRequests{UnitName: unitName, Requests: mergeTopLevel(requests)}
+}
+
+// unitName reads the name that the unit claims. One that no unit can have is not
+// kept: the claims of all units are.
+func (r *bagReader) unitName() string {
+	name := r.value(keyUnitName)
+	if len(name) > maxNameSize {
+		r.report(keyUnitName, fmt.Sprintf("is longer than %d bytes", maxNameSize))
+		return ""
+	}
+	return name
 }
 
 // topLevelRequest reads the request that is spread over two keys, if there is one.
