@@ -59,13 +59,15 @@ func (s *scanner) space() { s.rest = strings.TrimLeft(s.rest, " \t\r\n") }
 // value steps over a value of any kind and returns it.
 func (s *scanner) value() string {
 	start := s.rest
+	if !strings.HasPrefix(start, `"`) && !strings.HasPrefix(start, "{") && !strings.HasPrefix(start, "[") {
+		// Without a look for what is not there: in a list of a million numbers
+		// each look would go to its end.
+		return s.word()
+	}
 	depth := 0
 	for first := true; first || depth > 0; first = false {
 		i := strings.IndexAny(s.rest, `"{}[]`)
-		switch {
-		case depth == 0 && i != 0:
-			return s.word()
-		case i < 0:
+		if i < 0 {
 			s.failed = true
 			return ""
 		}
