@@ -136,15 +136,23 @@ type Answer struct {
 	Pair
 }
 
+// maxShared bounds the names that a unit may ask the application certificate to
+// have. It is one more than a certificate may have: that there are too many is
+// still seen, and all of them would fill the databag of the record.
+const maxShared = 251
+
 // Ask notes that the unit asks for the application certificate; the first
-// common name counts, and all names do.
+// common name counts, and all names do, up to one more than it may have.
 func (u *Unit) Ask(commonName string, names pki.Names) {
 	if u.Share == nil {
-		u.Share = &Share{CommonName: commonName, Names: names.Texts()}
+		u.Share = &Share{CommonName: commonName}
+	}
+	if len(u.Share.Names) >= maxShared {
 		return
 	}
 	if known, err := pki.NamesFromTexts(u.Share.Names); err == nil {
 		u.Share.Names = known.Union(names).Texts()
+		u.Share.Names = u.Share.Names[:min(len(u.Share.Names), maxShared)]
 	}
 }
 
