@@ -154,6 +154,9 @@ func (s Site) writeKept(k kept) error {
 	if err != nil {
 		return err
 	}
+	if old, err := os.ReadFile(s.keptPath()); err == nil && string(old) == string(text) {
+		return nil
+	}
 	return replace(s.keptPath(), text, 0o600)
 }
 
@@ -169,6 +172,9 @@ func replace(path string, content []byte, mode fs.FileMode) error {
 	}
 	if err == nil {
 		err = os.Rename(fresh, path)
+	}
+	if err != nil {
+		_ = os.Remove(fresh) // a part of it, as on a full disk
 	}
 	return err
 }
