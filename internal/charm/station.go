@@ -3,6 +3,7 @@
 package charm
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -59,15 +60,23 @@ func (st station) attend(ctx context.Context, s decision.Snapshot) decision.Daem
 			err = st.site.Restart(ctx)
 		}
 	}
-	trouble := line(err)
-	if trouble != st.site.Trouble() {
+	trouble, before := line(err), st.site.Trouble()
+	if err == nil && strings.HasPrefix(before, untold) {
+		return st.known(s.Event) // it runs, and inform finds out whether it can be told anything
+	}
+	if trouble != before {
 		st.tell(ctx, st.site.SetTrouble(trouble))
 		if trouble != "" {
 			st.tell(ctx, errors.New("the status service is off: "+trouble))
 		}
 	}
-	return st.known(s.Event)
+	daemon := st.known(s.Event)
+	daemon.Trouble = cmp.Or(daemon.Trouble, trouble) // which a full disk does not keep
+	return daemon
 }
+
+// untold begins the trouble of a service that runs and was not told the latest.
+const untold = "cannot write "
 
 // line is an error as a status can tell it; "" for none.
 func line(err error) string {
@@ -178,8 +187,13 @@ func (st station) inform(ctx context.Context, s decision.Snapshot, c signing.Cha
 	}
 	hook := responder.Hook{Duration: st.clock().Sub(st.started), Calls: st.client.Calls()}
 	spool := st.site.Spool()
-	if err := spool.WriteStatus(told(s, r, hook)); err != nil {
-		st.tell(ctx, errors.Join(err, spool.Withdraw()))
+	err := spool.WriteStatus(told(s, r, hook))
+	switch {
+	case err != nil:
+		// What is withdrawn makes room for the reason, which the next hook tells.
+		st.tell(ctx, errors.Join(err, spool.Withdraw(), st.site.SetTrouble(line(err))))
+	case strings.HasPrefix(st.site.Trouble(), untold):
+		st.tell(ctx, st.site.SetTrouble(""))
 	}
 }
 

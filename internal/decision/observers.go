@@ -54,9 +54,13 @@ func (s Snapshot) TellsObservers(endpoint string) bool {
 	return false
 }
 
-// ReadsLogTargets tells whether an event looks at where logs go.
+// ReadsLogTargets tells whether an event looks at where logs go, as those do
+// that start the status service by the options. What kept it from starting may
+// have passed.
 func (s Snapshot) ReadsLogTargets() bool {
 	switch s.Event.Kind {
+	case juju.UpdateStatus:
+		return s.Daemon.Trouble != ""
 	case juju.Start, juju.ConfigChanged, juju.UpgradeCharm, juju.LeaderElected:
 		return true
 	case juju.RelationChanged, juju.RelationDeparted, juju.RelationBroken:

@@ -108,9 +108,18 @@ func (s Spool) write(name string, content []byte, mode fs.FileMode) error {
 	}
 	if err != nil {
 		_ = os.Remove(fresh)
-		return fmt.Errorf("cannot write %s: %w", name, err)
+		return fmt.Errorf("cannot write %s: %w", name, withoutPath(err))
 	}
 	return nil
+}
+
+// withoutPath leaves out the path of a file that is named already: it would fill
+// the line of the status in which the reason is to be read.
+func withoutPath(err error) error {
+	if at := (*fs.PathError)(nil); errors.As(err, &at) {
+		return at.Err
+	}
+	return err
 }
 
 func (s Spool) create(path string, content []byte, mode fs.FileMode) error {
