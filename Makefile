@@ -30,8 +30,9 @@ bench: ## measure what a hook costs, in models of growing size and beside other 
 test: ## run the tests with the race detector; they pack the charm they drive
 	@go run ./cmd/testreport -race -timeout 20m $(LONGEST) ./...
 
-test-all: ## the fast suite and the heavy ones, with a table of what ran and what was skipped
+test-all: ## the fast suite and the heavy ones, with a table of what ran and what was skipped; then a minute of each fuzz target
 	@go run ./cmd/testreport -table ". -race -timeout 20m $(LONGEST) ./..." "tests/heavy -timeout 120m ./..." "tests/heavy/observe -timeout 20m ./..." "tests/heavy/hooktools -timeout 40m ./..."
+	@$(MAKE) --no-print-directory fuzz
 
 check: format vet staticcheck vulnerabilities tidy test ## everything that must pass before a change lands
 
@@ -56,8 +57,11 @@ docs: ## write what is generated: documents from config.yaml and actions.yaml, r
 	@go test ./internal/observe -run '^TestGenerated' -count=1 -update
 	@go test ./tests -run '^TestSource(Documents|Metrics)AreGenerated$$|^TestDependenciesAreListed$$' -count=1 -update
 
-fuzz: ## run every fuzz target for FUZZTIME
-	@go test -list '^Fuzz' ./... | awk '/^Fuzz/ {t[n++] = $$1} /^ok/ {for (i = 0; i < n; i++) print $$2, t[i]; n = 0}' | while read -r p t; do go test -run '^$$' -fuzz "^$$t$$" -fuzztime $(FUZZTIME) "$$p" || exit 1; done
+# The list is a file: a package that does not build must not pass as one without targets.
+fuzz: ## run every fuzz target for FUZZTIME, one after another; the first finding ends it
+	@mkdir -p build
+	@go test -list '^Fuzz' ./... >build/fuzz.txt || { cat build/fuzz.txt; false; }
+	@awk '/^Fuzz/ {t[n++] = $$1} /^ok/ {for (i = 0; i < n; i++) print $$2, t[i]; n = 0}' build/fuzz.txt | while read -r p t; do echo "$$t of $$p"; go test -run '^$$' -fuzz "^$$t$$" -fuzztime $(FUZZTIME) "$$p" || exit 1; done
 
 clean: ## remove what was built
 	rm -rf build
