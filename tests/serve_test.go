@@ -32,13 +32,13 @@ import (
 	"golang.org/x/crypto/ocsp"
 
 	"tls-authority/internal/pki"
-	"tls-authority/internal/responder"
+	"tls-authority/internal/spool"
 )
 
 // spooled is a CA and a spool that tells of it, as hooks would write it. The
 // daemon is another process, so that its clock is the real one.
 type spooled struct {
-	spool        responder.Spool
+	spool        spool.Folder
 	key          pki.PrivateKey // of the CA
 	issuer       *pki.Issuer
 	made         time.Time
@@ -55,7 +55,7 @@ func newSpooled(t *testing.T) *spooled {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(folder)) })
 	require.NoError(t, os.Chmod(folder, 0o755))
-	s := &spooled{spool: responder.Spool{Directory: folder}, made: time.Now().UTC().Truncate(time.Second)}
+	s := &spooled{spool: spool.Folder{Path: folder}, made: time.Now().UTC().Truncate(time.Second)}
 	s.key, err = pki.GenerateKey(pki.ECDSAP256)
 	require.NoError(t, err)
 	root, err := pki.CreateSelfSigned(pki.Template{
@@ -92,26 +92,26 @@ func (s *spooled) newLeaf(t *testing.T, name string) *x509.Certificate {
 }
 
 // status is the nth version of what hooks write.
-func (s *spooled) status(t *testing.T, n int) responder.Status {
+func (s *spooled) status(t *testing.T, n int) spool.Status {
 	t.Helper()
 	list := pki.RevocationList{Number: big.NewInt(int64(n + 1)), ThisUpdate: s.made.Add(-pki.Backdate), NextUpdate: s.made.Add(24 * time.Hour)}
-	var inventory []responder.Issued
+	var inventory []spool.Issued
 	for _, cert := range []*x509.Certificate{s.fixed, s.revoked, s.changing} {
-		entry := responder.Issued{Serial: cert.SerialNumber.Text(16), NotAfter: cert.NotAfter.UTC()}
+		entry := spool.Issued{Serial: cert.SerialNumber.Text(16), NotAfter: cert.NotAfter.UTC()}
 		if cert == s.revoked || cert == s.changing && n%2 == 1 {
-			entry.Revoked = &responder.Revoked{At: s.made, Reason: pki.KeyCompromise}
+			entry.Revoked = &spool.Revoked{At: s.made, Reason: pki.KeyCompromise}
 			list.Entries = append(list.Entries, pki.Revocation{Serial: cert.SerialNumber, RevokedAt: s.made, Reason: pki.KeyCompromise})
 		}
 		inventory = append(inventory, entry)
 	}
 	der, err := s.issuer.SignCRL(list)
 	require.NoError(t, err)
-	return responder.Status{ThisUpdate: s.made, NextUpdate: s.made.Add(48 * time.Hour), Generations: []responder.Generation{{
+	return spool.Status{ThisUpdate: s.made, NextUpdate: s.made.Add(48 * time.Hour), Generations: []spool.Generation{{
 		ID: 1, Active: true, Certificate: s.issuer.Certificate().Raw, CRL: der, Responder: s.responder.Raw, Issued: inventory,
 	}}}
 }
 
-func (s *spooled) write(t *testing.T, status responder.Status) {
+func (s *spooled) write(t *testing.T, status spool.Status) {
 	t.Helper()
 	require.NoError(t, s.spool.WriteKeys([]pki.PrivateKey{s.responderKey}))
 	require.NoError(t, s.spool.WriteStatus(status))
@@ -129,7 +129,7 @@ func (s *spooled) start(t *testing.T, adjust func(*exec.Cmd)) *daemon {
 	t.Helper()
 	folder := expand(t)
 	d := &daemon{}
-	d.cmd = exec.Command(filepath.Join(folder, "bin", "tls-authority"), "serve", "--spool", s.spool.Directory, "--listen", "127.0.0.1:0")
+	d.cmd = exec.Command(filepath.Join(folder, "bin", "tls-authority"), "serve", "--spool", s.spool.Path, "--listen", "127.0.0.1:0")
 	d.cmd.Env = []string{"PATH=/usr/bin:/bin"}
 	if adjust != nil {
 		adjust(d.cmd)
@@ -230,7 +230,7 @@ func TestServeUnderLoad(t *testing.T) {
 	t.Parallel()
 	const clients, versions = 64, 8
 	s, requests := newSpooled(t), load(t)
-	var statuses []responder.Status
+	var statuses []spool.Status
 	lists := map[string]bool{}
 	for n := range versions {
 		statuses = append(statuses, s.status(t, n))
@@ -358,9 +358,9 @@ func TestServeWithABadSpool(t *testing.T) {
 	}
 	spoil := func(t *testing.T, s *spooled) {
 		t.Helper()
-		text, err := responder.Encode(s.status(t, 0))
+		text, err := spool.Encode(s.status(t, 0))
 		require.NoError(t, err)
-		require.NoError(t, os.WriteFile(filepath.Join(s.spool.Directory, "status.json"), text[:len(text)/2], 0o640))
+		require.NoError(t, os.WriteFile(filepath.Join(s.spool.Path, "status.json"), text[:len(text)/2], 0o640))
 	}
 	t.Run("that was never good, nothing is answered", func(t *testing.T) {
 		t.Parallel()
@@ -425,7 +425,7 @@ func TestServeKeepsItsMemory(t *testing.T) {
 	if os.Getuid() != 0 {
 		user = os.Getuid()
 	} else {
-		s.spool.Owner = &responder.Owner{UID: nobody, GID: nobody}
+		s.spool.Owner = &spool.Owner{UID: nobody, GID: nobody}
 	}
 	s.write(t, s.status(t, 0))
 	d := s.start(t, func(cmd *exec.Cmd) { s.runAs(t, cmd, user) })
@@ -452,7 +452,7 @@ func (s *spooled) runAs(t *testing.T, cmd *exec.Cmd, user int) {
 	}
 	content, err := os.ReadFile(cmd.Path)
 	require.NoError(t, err)
-	cmd.Path = filepath.Join(s.spool.Directory, "tls-authority")
+	cmd.Path = filepath.Join(s.spool.Path, "tls-authority")
 	require.NoError(t, os.WriteFile(cmd.Path, content, 0o755))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(user), Gid: uint32(user)}}
 }
@@ -466,7 +466,7 @@ func TestServeHasNoKeyOfTheCA(t *testing.T) {
 	d.requireState(t, s, s.fixed, ocsp.Good)
 
 	given := s.given(t, d)
-	require.Equal(t, []string{filepath.Join(s.spool.Directory, "responder.key")}, holders(t, given, s.responderKey), "the search finds keys")
+	require.Equal(t, []string{filepath.Join(s.spool.Path, "responder.key")}, holders(t, given, s.responderKey), "the search finds keys")
 	require.Empty(t, holders(t, given, s.key))
 	d.stop(t, syscall.SIGTERM)
 }
@@ -509,7 +509,7 @@ func (s *spooled) given(t *testing.T, d *daemon) map[string][]byte {
 			given[name] = content
 		}
 	}
-	spool, err := filepath.Glob(filepath.Join(s.spool.Directory, "*"))
+	spool, err := filepath.Glob(filepath.Join(s.spool.Path, "*"))
 	require.NoError(t, err)
 	require.Len(t, spool, 2)
 	for _, name := range append(names, spool...) {

@@ -15,19 +15,20 @@ import (
 	"github.com/spf13/cobra"
 
 	"tls-authority/internal/responder"
+	"tls-authority/internal/spool"
 )
 
 func newServeCommand() *cobra.Command {
-	var spool, address string
+	var directory, address string
 	cmd := &cobra.Command{
 		Use:   "serve --spool DIR --listen ADDRESS:PORT",
 		Short: "Run the status service, which answers from what hooks write into the spool",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return serve(cmd.Context(), spool, address, cmd.ErrOrStderr())
+			return serve(cmd.Context(), directory, address, cmd.ErrOrStderr())
 		},
 	}
-	cmd.Flags().StringVar(&spool, "spool", "", "folder that hooks write into")
+	cmd.Flags().StringVar(&directory, "spool", "", "folder that hooks write into")
 	cmd.Flags().StringVar(&address, "listen", "", "address and port to answer on")
 	for _, name := range []string{"spool", "listen"} {
 		if err := cmd.MarkFlagRequired(name); err != nil {
@@ -39,7 +40,7 @@ func newServeCommand() *cobra.Command {
 
 // serve runs the status service until SIGTERM or SIGINT. A second signal ends
 // it at once.
-func serve(ctx context.Context, spool, address string, log io.Writer) error {
+func serve(ctx context.Context, directory, address string, log io.Writer) error {
 	// Before the key of the responder is read.
 	if err := forbidDumps(); err != nil {
 		return err
@@ -54,7 +55,7 @@ func serve(ctx context.Context, spool, address string, log io.Writer) error {
 	}
 	logger := slog.New(slog.NewTextHandler(log, nil))
 	logger.Info("the status service listens", "address", listener.Addr())
-	err = responder.New(responder.Spool{Directory: spool}, time.Now, logger).Serve(ctx, listener)
+	err = responder.New(spool.Folder{Path: directory}, time.Now, logger).Serve(ctx, listener)
 	if err == nil {
 		logger.Info("the status service has ended")
 	}

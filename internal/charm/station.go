@@ -17,9 +17,9 @@ import (
 	"tls-authority/internal/juju"
 	"tls-authority/internal/pki"
 	"tls-authority/internal/record"
-	"tls-authority/internal/responder"
 	"tls-authority/internal/service"
 	"tls-authority/internal/signing"
+	"tls-authority/internal/spool"
 )
 
 // station is the status service of this unit as a hook sees it. Nothing that
@@ -150,7 +150,7 @@ func (st station) openPort(ctx context.Context, port int) error {
 
 // responderKey is the public key with which the service answers OCSP. Where it
 // has none one is made.
-func responderKey(spool responder.Spool) ([]byte, error) {
+func responderKey(spool spool.Folder) ([]byte, error) {
 	keys, err := spool.ReadKeys()
 	if err != nil {
 		return nil, err
@@ -185,7 +185,7 @@ func (st station) inform(ctx context.Context, s decision.Snapshot, c signing.Cha
 	} else if aboutRequirer(s.Event) {
 		return // the record is as the service knows it
 	}
-	hook := responder.Hook{Duration: st.clock().Sub(st.started), Calls: st.client.Calls()}
+	hook := spool.Hook{Duration: st.clock().Sub(st.started), Calls: st.client.Calls()}
 	spool := st.site.Spool()
 	err := spool.WriteStatus(told(s, r, hook))
 	switch {

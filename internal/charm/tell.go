@@ -11,7 +11,7 @@ import (
 	"tls-authority/internal/decision"
 	"tls-authority/internal/juju"
 	"tls-authority/internal/record"
-	"tls-authority/internal/responder"
+	"tls-authority/internal/spool"
 )
 
 // silence is how long the status service tells what a hook told it. Juju calls
@@ -21,8 +21,8 @@ const silence = 48 * time.Hour
 
 // told is what the status service of a unit tells, by the record as a hook
 // leaves it. It holds no key.
-func told(s decision.Snapshot, r record.Record, hook responder.Hook) responder.Status {
-	status := responder.Status{
+func told(s decision.Snapshot, r record.Record, hook spool.Hook) spool.Status {
+	status := spool.Status{
 		ThisUpdate: s.Now,
 		NextUpdate: s.Now.Add(silence),
 		Metrics:    metrics(s, r, hook),
@@ -37,7 +37,7 @@ func told(s decision.Snapshot, r record.Record, hook responder.Hook) responder.S
 		if g.ID != r.CA.Active && list == nil && len(inventory[g.ID]) == 0 {
 			continue // it has signed nothing yet
 		}
-		generation := responder.Generation{ID: g.ID, Active: g.ID == r.CA.Active, Certificate: g.Certificate, Chain: g.Chain}
+		generation := spool.Generation{ID: g.ID, Active: g.ID == r.CA.Active, Certificate: g.Certificate, Chain: g.Chain}
 		if list != nil && len(list.CRL) > 0 {
 			generation.CRL = list.CRL
 		} else {
@@ -45,13 +45,13 @@ func told(s decision.Snapshot, r record.Record, hook responder.Hook) responder.S
 		}
 		generation.Responder, generation.NoResponder = ownResponder(s, r, g)
 		for _, issued := range inventory[g.ID] {
-			entry := responder.Issued{Serial: issued.Serial, NotAfter: issued.NotAfter}
+			entry := spool.Issued{Serial: issued.Serial, NotAfter: issued.NotAfter}
 			if revoked, found := revocations.Find(issued); found {
-				entry.Revoked = &responder.Revoked{At: revoked.At, Reason: revoked.Reason}
+				entry.Revoked = &spool.Revoked{At: revoked.At, Reason: revoked.Reason}
 			}
 			generation.Issued = append(generation.Issued, entry)
 		}
-		slices.SortFunc(generation.Issued, func(a, b responder.Issued) int { return strings.Compare(a.Serial, b.Serial) })
+		slices.SortFunc(generation.Issued, func(a, b spool.Issued) int { return strings.Compare(a.Serial, b.Serial) })
 		status.Generations = append(status.Generations, generation)
 	}
 	return status
@@ -90,8 +90,8 @@ func ownResponder(s decision.Snapshot, r record.Record, g record.Generation) (ce
 }
 
 // metrics are what only a hook knows.
-func metrics(s decision.Snapshot, r record.Record, hook responder.Hook) responder.Metrics {
-	m := responder.Metrics{Hook: hook, Leaves: leaves(s, r), Denied: map[int]int{}}
+func metrics(s decision.Snapshot, r record.Record, hook spool.Hook) spool.Metrics {
+	m := spool.Metrics{Hook: hook, Leaves: leaves(s, r), Denied: map[int]int{}}
 	for c := range r.Served() {
 		if !s.Now.Before(c.NotAfter) {
 			m.Expired++
@@ -117,12 +117,12 @@ func metrics(s decision.Snapshot, r record.Record, hook responder.Hook) responde
 }
 
 // leaves counts the certificates in service, by those who asked for them.
-func leaves(s decision.Snapshot, r record.Record) []responder.Leaves {
-	by := map[string]*responder.Leaves{}
+func leaves(s decision.Snapshot, r record.Record) []spool.Leaves {
+	by := map[string]*spool.Leaves{}
 	for c := range r.Served() {
 		entry := by[c.Requester]
 		if entry == nil {
-			entry = &responder.Leaves{Application: juju.UnitName(c.Requester).Application()}
+			entry = &spool.Leaves{Application: juju.UnitName(c.Requester).Application()}
 			if entry.Application != c.Requester {
 				entry.Unit = c.Requester
 			}
@@ -136,7 +136,7 @@ func leaves(s decision.Snapshot, r record.Record) []responder.Leaves {
 			entry.Renewal = due
 		}
 	}
-	var list []responder.Leaves
+	var list []spool.Leaves
 	for _, requester := range slices.Sorted(maps.Keys(by)) {
 		list = append(list, *by[requester])
 	}

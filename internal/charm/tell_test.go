@@ -12,7 +12,7 @@ import (
 	"tls-authority/internal/juju"
 	"tls-authority/internal/pki"
 	"tls-authority/internal/record"
-	"tls-authority/internal/responder"
+	"tls-authority/internal/spool"
 	"tls-authority/internal/tlscertificates"
 )
 
@@ -68,7 +68,7 @@ func TestTold(t *testing.T) {
 	r.CA.Backup = &backup
 	r.Revoke(pki.Superseded, noon, issuedAt("b", time.Hour))
 	s := decision.Snapshot{Now: noon, Leader: true, Event: juju.Event{Unit: "ca/0"}, Daemon: decision.Daemon{Key: []byte("key")}}
-	status := told(s, r, responder.Hook{Duration: time.Second, Calls: 7})
+	status := told(s, r, spool.Hook{Duration: time.Second, Calls: 7})
 
 	require.Equal(t, noon, status.ThisUpdate)
 	require.Equal(t, noon.Add(48*time.Hour), status.NextUpdate)
@@ -77,25 +77,25 @@ func TestTold(t *testing.T) {
 	require.True(t, g.Active)
 	require.Equal(t, []byte("list"), g.CRL)
 	require.Equal(t, []byte("der"), g.Responder)
-	entry := func(serial string, life time.Duration) responder.Issued {
-		return responder.Issued{Serial: serial, NotAfter: noon.Add(life)}
+	entry := func(serial string, life time.Duration) spool.Issued {
+		return spool.Issued{Serial: serial, NotAfter: noon.Add(life)}
 	}
 	revoked := entry("b", time.Hour)
-	revoked.Revoked = &responder.Revoked{At: noon, Reason: pki.Superseded}
-	require.Equal(t, []responder.Issued{
+	revoked.Revoked = &spool.Revoked{At: noon, Reason: pki.Superseded}
+	require.Equal(t, []spool.Issued{
 		entry("a1", time.Hour), revoked, entry("c", time.Hour), entry("d", time.Hour),
 		entry("e", 2*time.Hour), entry("e0", 12*time.Hour), entry("f0", 100*time.Hour),
 	}, g.Issued)
-	require.Equal(t, responder.Metrics{
-		Leaves: []responder.Leaves{
+	require.Equal(t, spool.Metrics{
+		Leaves: []spool.Leaves{
 			{Application: "etcd", Count: 1, NotAfter: noon.Add(2 * time.Hour), Renewal: noon.Add(90 * time.Minute)},
 			{Application: "etcd", Unit: "etcd/0", Count: 1, NotAfter: noon.Add(12 * time.Hour), Renewal: noon.Add(9 * time.Hour)},
 			{Application: "web", Unit: "web/0", Count: 2, NotAfter: noon, Renewal: noon},
 		},
 		Expired: 1, Pending: 1, Denied: map[int]int{102: 1}, Backup: backup,
-		Hook: responder.Hook{Duration: time.Second, Calls: 7},
+		Hook: spool.Hook{Duration: time.Second, Calls: 7},
 	}, status.Metrics)
-	_, err := responder.Encode(status)
+	_, err := spool.Encode(status)
 	require.NoError(t, err)
 }
 
@@ -103,7 +103,7 @@ func TestTold(t *testing.T) {
 func TestToldWithout(t *testing.T) {
 	t.Parallel()
 	s := decision.Snapshot{Now: noon, Event: juju.Event{Unit: "ca/0"}, Daemon: decision.Daemon{Key: []byte("key")}}
-	require.Empty(t, told(s, record.Record{}, responder.Hook{}).Generations, "there is no CA yet")
+	require.Empty(t, told(s, record.Record{}, spool.Hook{}).Generations, "there is no CA yet")
 
 	r := record.Record{CA: record.NewAuthority(newRoot(t))}
 	for _, c := range []struct {
@@ -116,12 +116,12 @@ func TestToldWithout(t *testing.T) {
 		}},
 	} {
 		c.change()
-		g := told(s, r, responder.Hook{}).Generations[0]
+		g := told(s, r, spool.Hook{}).Generations[0]
 		require.Equal(t, "none has been signed yet", g.NoCRL)
 		require.Equal(t, c.want, g.NoResponder)
 	}
 	other := newRoot(t)
 	other.ID = 2
 	r.CA = r.CA.Added(other)
-	require.Len(t, told(s, r, responder.Hook{}).Generations, 1, "one that has signed nothing yet is left out")
+	require.Len(t, told(s, r, spool.Hook{}).Generations, 1, "one that has signed nothing yet is left out")
 }

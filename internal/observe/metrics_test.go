@@ -26,13 +26,14 @@ import (
 
 	"tls-authority/internal/pki"
 	"tls-authority/internal/responder"
+	"tls-authority/internal/spool"
 )
 
 // recorded is when the metrics were recorded.
 var recorded = time.Date(2030, 5, 17, 10, 30, 45, 0, time.UTC)
 
 // status is one of which the daemon makes every metric that it has.
-func status(t *testing.T) (responder.Status, pki.PrivateKey) {
+func status(t *testing.T) (spool.Status, pki.PrivateKey) {
 	t.Helper()
 	newKey := func() pki.PrivateKey {
 		key, err := pki.GenerateKey(pki.ECDSAP256)
@@ -58,17 +59,17 @@ func status(t *testing.T) (responder.Status, pki.PrivateKey) {
 	require.NoError(t, err)
 	certificate, err := issuer.Issue(pki.Template{Profile: pki.Responder, Subject: subject, Validity: validity}, own.Public())
 	require.NoError(t, err)
-	return responder.Status{
+	return spool.Status{
 		ThisUpdate: recorded, NextUpdate: recorded.Add(2 * 24 * time.Hour),
-		Generations: []responder.Generation{{ID: 1, Active: true, Certificate: root.Raw, CRL: list, Responder: certificate.Raw}},
-		Metrics: responder.Metrics{
-			Leaves: []responder.Leaves{
+		Generations: []spool.Generation{{ID: 1, Active: true, Certificate: root.Raw, CRL: list, Responder: certificate.Raw}},
+		Metrics: spool.Metrics{
+			Leaves: []spool.Leaves{
 				{Application: "etcd", Unit: "etcd/0", Count: 2, NotAfter: recorded.Add(365 * 24 * time.Hour), Renewal: recorded.Add(243 * 24 * time.Hour)},
 				{Application: "grafana", Count: 1, NotAfter: recorded.Add(90 * 24 * time.Hour), Renewal: recorded.Add(84 * 24 * time.Hour)},
 			},
 			Denied: map[int]int{102: 1}, Stage: "issuing",
 			StageSince: recorded.Add(-2 * time.Hour), StageDue: recorded.Add(22 * time.Hour),
-			Hook: responder.Hook{Duration: 40 * time.Millisecond, Calls: 9}, Backup: recorded.Add(-24 * time.Hour),
+			Hook: spool.Hook{Duration: 40 * time.Millisecond, Calls: 9}, Backup: recorded.Add(-24 * time.Hour),
 		},
 	}, own
 }
@@ -76,7 +77,7 @@ func status(t *testing.T) (responder.Status, pki.PrivateKey) {
 // scrape asks a daemon with that status for its metrics.
 func scrape(t *testing.T) []byte {
 	t.Helper()
-	spool := responder.Spool{Directory: t.TempDir()}
+	spool := spool.Folder{Path: t.TempDir()}
 	content, key := status(t)
 	require.NoError(t, spool.WriteKeys([]pki.PrivateKey{key}))
 	require.NoError(t, spool.WriteStatus(content))

@@ -7,10 +7,11 @@ import (
 	"time"
 
 	"tls-authority/internal/pki"
+	"tls-authority/internal/spool"
 )
 
 // NewFrom makes a daemon that has read a status, without files.
-func NewFrom(status Status, keys []pki.PrivateKey, clock func() time.Time) (*Server, error) {
+func NewFrom(status spool.Status, keys []pki.PrivateKey, clock func() time.Time) (*Server, error) {
 	snapshot, err := newSnapshot(status, keys)
 	if err != nil {
 		return nil, err

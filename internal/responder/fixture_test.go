@@ -17,6 +17,7 @@ import (
 
 	"tls-authority/internal/pki"
 	"tls-authority/internal/responder"
+	"tls-authority/internal/spool"
 )
 
 // now is the time of every test in which no other program looks at the clock.
@@ -25,7 +26,7 @@ var now = time.Date(2030, time.May, 17, 12, 30, 45, 0, time.UTC)
 // authority is a CA with leaves, and a spool that tells of it.
 type authority struct {
 	issuer *pki.Issuer
-	spool  responder.Spool
+	spool  spool.Folder
 	// key is that of the unit's responder, with its certificate.
 	key         pki.PrivateKey
 	certificate *x509.Certificate
@@ -57,7 +58,7 @@ func newAuthority(t testing.TB, made time.Time) *authority {
 // newAuthorityWithout makes one without files.
 func newAuthorityWithout(t testing.TB, made time.Time) *authority {
 	t.Helper()
-	a := &authority{issuer: newIssuer(t, "Test root", made), spool: responder.Spool{Directory: t.TempDir()}, made: made.Truncate(time.Second)}
+	a := &authority{issuer: newIssuer(t, "Test root", made), spool: spool.Folder{Path: t.TempDir()}, made: made.Truncate(time.Second)}
 	a.good, a.revoked, a.unknown = a.newLeaf(t, "good"), a.newLeaf(t, "revoked"), a.newLeaf(t, "unknown")
 	var err error
 	a.key, err = pki.GenerateKey(pki.ECDSAP256)
@@ -101,27 +102,27 @@ func (a *authority) newList(t testing.TB, number int64, revoked ...*x509.Certifi
 	return der
 }
 
-func issued(cert *x509.Certificate) responder.Issued {
-	return responder.Issued{Serial: cert.SerialNumber.Text(16), NotAfter: cert.NotAfter.UTC()}
+func issued(cert *x509.Certificate) spool.Issued {
+	return spool.Issued{Serial: cert.SerialNumber.Text(16), NotAfter: cert.NotAfter.UTC()}
 }
 
 // status is what a hook would write when the authority was made.
-func (a *authority) status(t testing.TB) responder.Status {
+func (a *authority) status(t testing.TB) spool.Status {
 	t.Helper()
 	revoked := issued(a.revoked)
-	revoked.Revoked = &responder.Revoked{At: a.made, Reason: pki.KeyCompromise}
-	return responder.Status{
+	revoked.Revoked = &spool.Revoked{At: a.made, Reason: pki.KeyCompromise}
+	return spool.Status{
 		ThisUpdate: a.made, NextUpdate: a.made.Add(48 * time.Hour),
-		Generations: []responder.Generation{{
+		Generations: []spool.Generation{{
 			ID: 1, Active: true, Certificate: a.issuer.Certificate().Raw,
 			CRL: a.newList(t, 1, a.revoked), Responder: a.certificate.Raw,
-			Issued: []responder.Issued{issued(a.good), revoked},
+			Issued: []spool.Issued{issued(a.good), revoked},
 		}},
 	}
 }
 
 // start writes the status and starts a daemon whose clock stands at *at.
-func (a *authority) start(t testing.TB, status responder.Status, at *time.Time) *responder.Server {
+func (a *authority) start(t testing.TB, status spool.Status, at *time.Time) *responder.Server {
 	t.Helper()
 	require.NoError(t, a.spool.WriteStatus(status))
 	return responder.New(a.spool, func() time.Time { return *at }, discard())
@@ -200,4 +201,24 @@ func requireHealth(t testing.TB, server http.Handler, reasons ...string) {
 	for _, reason := range reasons {
 		require.Contains(t, text, reason)
 	}
+}
+
+// fullStatus has something in every field.
+func fullStatus(t testing.TB, a *authority) spool.Status {
+	t.Helper()
+	status := a.status(t)
+	status.Generations[0].Chain = [][]byte{{1}, {2}}
+	status.Generations = append(status.Generations, spool.Generation{
+		ID: 2, Certificate: []byte{3}, NoCRL: "its key has been destroyed", NoResponder: "its key has been destroyed",
+	})
+	status.Metrics = spool.Metrics{
+		Leaves: []spool.Leaves{
+			{Application: "etcd", Unit: "etcd/0", Count: 2, NotAfter: now.Add(time.Hour), Renewal: now.Add(-time.Minute)},
+			{Application: "grafana"},
+		},
+		Expired: 1, Pending: 2, Denied: map[int]int{101: 3, 102: 1}, Stage: "issuing",
+		StageSince: now.Add(-2 * time.Hour), StageDue: now.Add(22 * time.Hour),
+		Hook: spool.Hook{Duration: 1500 * time.Millisecond, Calls: 31}, Backup: now.Add(-time.Hour),
+	}
+	return status
 }

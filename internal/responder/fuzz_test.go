@@ -17,6 +17,7 @@ import (
 
 	"tls-authority/internal/pki"
 	"tls-authority/internal/responder"
+	"tls-authority/internal/spool"
 )
 
 // FuzzOCSP asks by POST, and by GET in the path. Whatever is asked, the answer
@@ -53,11 +54,11 @@ func FuzzOCSP(f *testing.F) {
 	})
 }
 
-// FuzzParse reads a spool, and starts a daemon with it.
-func FuzzParse(f *testing.F) {
+// FuzzStatus starts a daemon with a status, whatever it says.
+func FuzzStatus(f *testing.F) {
 	a := newAuthority(f, now)
-	for _, status := range []responder.Status{fullStatus(f, a), a.status(f)} {
-		text, err := responder.Encode(status)
+	for _, status := range []spool.Status{fullStatus(f, a), a.status(f)} {
+		text, err := spool.Encode(status)
 		if err != nil {
 			f.Fatal(err)
 		}
@@ -66,18 +67,10 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Add([]byte(`{"schema": 1, "generations": [null]}`))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		status, err := responder.Parse(text)
+		status, err := spool.Parse(text)
 		if err != nil {
 			return
 		}
-		again, err := responder.Encode(status)
-		require.NoError(t, err)
-		same, err := responder.Parse(again)
-		require.NoError(t, err)
-		encoded, err := responder.Encode(same)
-		require.NoError(t, err)
-		require.Equal(t, again, encoded)
-
 		server, err := responder.NewFrom(status, []pki.PrivateKey{a.key}, func() time.Time { return now })
 		if err != nil {
 			return

@@ -17,6 +17,7 @@ import (
 
 	"tls-authority/internal/pki"
 	"tls-authority/internal/responder"
+	"tls-authority/internal/spool"
 )
 
 func TestDocuments(t *testing.T) {
@@ -106,7 +107,7 @@ func TestAddresses(t *testing.T) {
 	t.Parallel()
 	at, a := now, newAuthority(t, now)
 	status := a.status(t)
-	status.Generations = append(status.Generations, responder.Generation{
+	status.Generations = append(status.Generations, spool.Generation{
 		ID: 2, Certificate: newIssuer(t, "Imported", now).Certificate().Raw, NoCRL: "the CA may not sign any", NoResponder: "not yet",
 	})
 	server := a.start(t, status, &at)
@@ -135,7 +136,7 @@ func TestAddresses(t *testing.T) {
 func TestWithoutAuthority(t *testing.T) {
 	t.Parallel()
 	at, a := now, newAuthority(t, now)
-	server := a.start(t, responder.Status{ThisUpdate: now, NextUpdate: now.Add(time.Hour)}, &at)
+	server := a.start(t, spool.Status{ThisUpdate: now, NextUpdate: now.Add(time.Hour)}, &at)
 	requireHealth(t, server)
 	require.Equal(t, http.StatusNotFound, get(t, server, "/ca.pem").StatusCode)
 	for _, path := range []string{"/ca.der", "/ca/1.der", "/ca/1.pem", "/ca/", "/crl/1.crl"} {
@@ -175,11 +176,11 @@ func TestBadSpool(t *testing.T) {
 		want  string
 	}{
 		"no file": {func(t *testing.T, a *authority) {
-			require.NoError(t, os.Remove(filepath.Join(a.spool.Directory, "status.json")))
+			require.NoError(t, os.Remove(filepath.Join(a.spool.Path, "status.json")))
 		}, "cannot read status.json: "},
 		"a directory": {func(t *testing.T, a *authority) {
-			require.NoError(t, os.Remove(filepath.Join(a.spool.Directory, "status.json")))
-			require.NoError(t, os.Mkdir(filepath.Join(a.spool.Directory, "status.json"), 0o700))
+			require.NoError(t, os.Remove(filepath.Join(a.spool.Path, "status.json")))
+			require.NoError(t, os.Mkdir(filepath.Join(a.spool.Path, "status.json"), 0o700))
 		}, "it is not a regular file"},
 		"an empty file": {spoilWith("status.json", ""), "cannot read status: "},
 		"half a file":   {spoilWith("status.json", `{"schema": 1, "this-update"`), "cannot read status: "},
@@ -213,7 +214,7 @@ func TestBadSpool(t *testing.T) {
 		}, "cannot read revocation list"},
 		"keys that are none": {spoilWith("responder.key", "-----BEGIN PRIVATE KEY-----"), "cannot read responder.key: it is not 1 to 4 keys"},
 		"keys that anybody may read": {func(t *testing.T, a *authority) {
-			require.NoError(t, os.Chmod(filepath.Join(a.spool.Directory, "responder.key"), 0o604))
+			require.NoError(t, os.Chmod(filepath.Join(a.spool.Path, "responder.key"), 0o604))
 		}, "its mode is 0604"},
 	} {
 		t.Run(title, func(t *testing.T) {
@@ -235,7 +236,7 @@ func TestBadSpool(t *testing.T) {
 			requireRefusal(t, a, fresh)
 
 			at = now
-			require.NoError(t, os.RemoveAll(filepath.Join(a.spool.Directory, "status.json")))
+			require.NoError(t, os.RemoveAll(filepath.Join(a.spool.Path, "status.json")))
 			require.NoError(t, a.spool.WriteStatus(a.status(t)))
 			require.NoError(t, a.spool.WriteKeys([]pki.PrivateKey{a.key}))
 			server.Reload()
@@ -246,7 +247,7 @@ func TestBadSpool(t *testing.T) {
 
 func spoilWith(name, content string) func(*testing.T, *authority) {
 	return func(t *testing.T, a *authority) {
-		require.NoError(t, os.WriteFile(filepath.Join(a.spool.Directory, name), []byte(content), 0o600))
+		require.NoError(t, os.WriteFile(filepath.Join(a.spool.Path, name), []byte(content), 0o600))
 	}
 }
 
@@ -261,7 +262,7 @@ func TestNoKeyOfTheCA(t *testing.T) {
 	}, key)
 	require.NoError(t, err)
 	status := a.status(t)
-	status.Generations = append(status.Generations, responder.Generation{ID: 2, Certificate: cert.Raw, NoCRL: "-", NoResponder: "-"})
+	status.Generations = append(status.Generations, spool.Generation{ID: 2, Certificate: cert.Raw, NoCRL: "-", NoResponder: "-"})
 	require.NoError(t, a.spool.WriteKeys([]pki.PrivateKey{a.key, key}))
 	server := a.start(t, status, &at)
 	requireHealth(t, server, "responder.key has the key of the CA, which does not belong there")
@@ -320,7 +321,7 @@ func TestLiveWhateverTheSpoolSays(t *testing.T) {
 	}
 	requireHealth(t, server)
 	requireLive()
-	require.NoError(t, os.WriteFile(filepath.Join(a.spool.Directory, "status.json"), []byte("{"), 0o640))
+	require.NoError(t, os.WriteFile(filepath.Join(a.spool.Path, "status.json"), []byte("{"), 0o640))
 	server.Reload()
 	requireHealth(t, server, "cannot read status")
 	requireLive()

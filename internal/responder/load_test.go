@@ -19,7 +19,7 @@ import (
 	"golang.org/x/crypto/ocsp"
 
 	"tls-authority/internal/pki"
-	"tls-authority/internal/responder"
+	"tls-authority/internal/spool"
 )
 
 // TestManyClients has 64 clients ask 10,000 times while hooks rewrite the
@@ -30,7 +30,7 @@ func TestManyClients(t *testing.T) {
 	const clients, requests, versions = 64, 10_000, 8
 	at, a := now, newAuthority(t, now)
 	k := newKnowledge(t, a)
-	var statuses []responder.Status
+	var statuses []spool.Status
 	for n := range versions {
 		statuses = append(statuses, k.status(t, n))
 	}
@@ -103,11 +103,11 @@ func newKnowledge(t *testing.T, a *authority) *knowledge {
 	return k
 }
 
-func (k *knowledge) status(t *testing.T, version int) responder.Status {
+func (k *knowledge) status(t *testing.T, version int) spool.Status {
 	t.Helper()
 	status, entry, revoked := k.authority.status(t), issued(k.changing), []*x509.Certificate{k.authority.revoked}
 	if version%2 == 1 {
-		entry.Revoked = &responder.Revoked{At: now, Reason: pki.Superseded}
+		entry.Revoked = &spool.Revoked{At: now, Reason: pki.Superseded}
 		revoked = append(revoked, k.changing)
 	}
 	status.Generations[0].CRL = k.authority.newList(t, int64(version+1), revoked...)

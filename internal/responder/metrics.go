@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"tls-authority/internal/pki"
+	"tls-authority/internal/spool"
 )
 
 // typeMetrics is the text format of Prometheus, version 0.0.4. It is written
@@ -99,7 +100,7 @@ func (s *Server) serveMetrics(w http.ResponseWriter) {
 	s.counts.write(e)
 	if snapshot := s.view.Load().snapshot; snapshot != nil {
 		snapshot.writeMetrics(e)
-		snapshot.status.Metrics.write(e)
+		writeHooks(e, snapshot.status.Metrics)
 	}
 	w.Header().Set("Content-Type", typeMetrics)
 	w.Header().Set("Cache-Control", "no-store")
@@ -148,7 +149,7 @@ func (s *snapshot) writeMetrics(e *exposition) {
 	e.write("crl_entries", "gauge", "Certificates on the revocation list.", revoked...)
 }
 
-func (m Metrics) write(e *exposition) {
+func writeHooks(e *exposition, m spool.Metrics) {
 	var leaves, ends, renewals, denied, stages, since, due, backups []sample
 	for _, l := range m.Leaves {
 		leaves = append(leaves, one(float64(l.Count), "application", l.Application, "unit", l.Unit))

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tls-authority/internal/responder"
+	"tls-authority/internal/spool"
 )
 
 // scrape reads the metrics as Prometheus does, one line for each.
@@ -114,13 +115,13 @@ func TestMetricsEscape(t *testing.T) {
 func TestMetricsWithoutSpool(t *testing.T) {
 	t.Parallel()
 	at, a := now, newAuthority(t, now)
-	server := a.start(t, responder.Status{ThisUpdate: now, NextUpdate: now.Add(1)}, &at)
+	server := a.start(t, spool.Status{ThisUpdate: now, NextUpdate: now.Add(1)}, &at)
 	at = now.Add(2)
 	require.Contains(t, scrape(t, server), "healthy 0.0")
 	a.requireFailure(t, server, 3)
 	require.Contains(t, scrape(t, server), `ocsp_answers_total result="try-later" 1.0`)
 
-	a.spool.Directory = t.TempDir()
+	a.spool.Path = t.TempDir()
 	fresh := responder.New(a.spool, func() time.Time { return at }, discard())
 	require.Equal(t, []string{"healthy 0.0"}, scrape(t, fresh))
 }

@@ -19,7 +19,7 @@ import (
 	"golang.org/x/crypto/ocsp"
 
 	"tls-authority/internal/pki"
-	"tls-authority/internal/responder"
+	"tls-authority/internal/spool"
 )
 
 func TestOCSPAnswers(t *testing.T) {
@@ -66,25 +66,25 @@ func TestOCSPAnswers(t *testing.T) {
 func TestOCSPFailures(t *testing.T) {
 	t.Parallel()
 	for title, c := range map[string]struct {
-		change func(*testing.T, *authority, *responder.Status)
+		change func(*testing.T, *authority, *spool.Status)
 		after  time.Duration
 		want   ocsp.ResponseStatus
 		health string // "" is healthy
 	}{
-		"another issuer": {func(t *testing.T, a *authority, _ *responder.Status) { a.issuer = newIssuer(t, "Other", now) },
+		"another issuer": {func(t *testing.T, a *authority, _ *spool.Status) { a.issuer = newIssuer(t, "Other", now) },
 			0, ocsp.Unauthorized, ""},
-		"an issuer of the same name": {func(t *testing.T, a *authority, _ *responder.Status) { a.issuer = newIssuer(t, "Test root", now) },
+		"an issuer of the same name": {func(t *testing.T, a *authority, _ *spool.Status) { a.issuer = newIssuer(t, "Test root", now) },
 			0, ocsp.Unauthorized, ""},
-		"no generation": {func(_ *testing.T, _ *authority, s *responder.Status) { s.Generations = nil }, 0, ocsp.Unauthorized, ""},
-		"no responder": {func(_ *testing.T, _ *authority, s *responder.Status) {
+		"no generation": {func(_ *testing.T, _ *authority, s *spool.Status) { s.Generations = nil }, 0, ocsp.Unauthorized, ""},
+		"no responder": {func(_ *testing.T, _ *authority, s *spool.Status) {
 			s.Generations[0].Responder, s.Generations[0].NoResponder = nil, "its key has been destroyed"
 		}, 0, ocsp.Unauthorized, ""},
-		"no key": {func(t *testing.T, a *authority, _ *responder.Status) { require.NoError(t, a.spool.WriteKeys(nil)) },
+		"no key": {func(t *testing.T, a *authority, _ *spool.Status) { require.NoError(t, a.spool.WriteKeys(nil)) },
 			0, ocsp.TryLater, "generation 1: no key in responder.key is the responder's"},
-		"a responder for something else": {func(t *testing.T, a *authority, s *responder.Status) {
+		"a responder for something else": {func(t *testing.T, a *authority, s *spool.Status) {
 			s.Generations[0].Responder = a.good.Raw
 		}, 0, ocsp.TryLater, "generation 1: no key in responder.key"},
-		"a responder of another CA": {func(t *testing.T, a *authority, s *responder.Status) {
+		"a responder of another CA": {func(t *testing.T, a *authority, s *spool.Status) {
 			s.Generations[0].Responder = a.newResponder(t, newIssuer(t, "Test root", now)).Raw
 		}, 0, ocsp.TryLater, "generation 1: cannot use OCSP responder"},
 		"a stale status":             {nil, 48 * time.Hour, ocsp.TryLater, "the status is stale: it was good until 2030-05-19T12:30:45Z"},
@@ -117,7 +117,7 @@ func TestOCSPFailures(t *testing.T) {
 }
 
 // outlast leaves nothing to expire but the certificate of the responder.
-func outlast(_ *testing.T, _ *authority, s *responder.Status) {
+func outlast(_ *testing.T, _ *authority, s *spool.Status) {
 	s.ThisUpdate, s.NextUpdate = now.Add(-30*24*time.Hour), now.Add(30*24*time.Hour)
 	s.Generations[0].CRL, s.Generations[0].NoCRL = nil, "none in this test"
 }
@@ -155,11 +155,11 @@ func TestOCSPGenerations(t *testing.T) {
 		t.Parallel()
 		status, again := a.status(t), a.status(t).Generations[0]
 		again.ID, again.Active = 2, false
-		again.Issued = []responder.Issued{issued(a.unknown)}
+		again.Issued = []spool.Issued{issued(a.unknown)}
 		status.Generations = append(status.Generations, again)
 		at := now
 		b := *a
-		b.spool.Directory = t.TempDir()
+		b.spool.Path = t.TempDir()
 		require.NoError(t, b.spool.WriteKeys([]pki.PrivateKey{a.key}))
 		server := b.start(t, status, &at)
 		b.requireState(t, server, a.good, ocsp.Good)
@@ -183,7 +183,7 @@ func TestOCSPAnswersAreKept(t *testing.T) {
 	at = now.Add(13 * time.Hour)
 	require.Equal(t, now.Add(24*time.Hour), a.requireState(t, server, a.good, ocsp.Good).NextUpdate, "no longer than the list")
 
-	status.Generations[0].Issued[0].Revoked = &responder.Revoked{At: now, Reason: pki.Superseded}
+	status.Generations[0].Issued[0].Revoked = &spool.Revoked{At: now, Reason: pki.Superseded}
 	require.NoError(t, a.spool.WriteStatus(status))
 	server.Reload()
 	a.requireState(t, server, a.good, ocsp.Revoked)

@@ -14,7 +14,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -23,6 +22,8 @@ import (
 	"time"
 
 	"golang.org/x/net/netutil"
+
+	"tls-authority/internal/spool"
 )
 
 const (
@@ -39,14 +40,14 @@ const (
 
 // Server answers from a spool. Make one with New.
 type Server struct {
-	spool  Spool
+	spool  spool.Folder
 	clock  func() time.Time
 	log    *slog.Logger
 	view   atomic.Pointer[view] // never nil
 	counts counts
 
-	reading      sync.Mutex // guards what follows
-	status, keys fs.FileInfo
+	reading sync.Mutex // guards what follows
+	read    spool.Stamp
 }
 
 // view is what requests see: the last good spool, and what is wrong with the
@@ -57,8 +58,8 @@ type view struct {
 }
 
 // New reads the spool, if there is one. A fault in it shows at /health.
-func New(spool Spool, clock func() time.Time, log *slog.Logger) *Server {
-	s := &Server{spool: spool, clock: clock, log: log}
+func New(folder spool.Folder, clock func() time.Time, log *slog.Logger) *Server {
+	s := &Server{spool: folder, clock: clock, log: log}
 	s.view.Store(&view{fault: errors.New("the spool has not been read")})
 	s.Reload()
 	return s
@@ -116,7 +117,7 @@ func (s *Server) follow(ctx context.Context) {
 func (s *Server) hasChanged() bool {
 	s.reading.Lock()
 	defer s.reading.Unlock()
-	return !isSame(s.status, s.spool.look(statusName)) || !isSame(s.keys, s.spool.look(keysName))
+	return !s.read.Is(s.spool.Look())
 }
 
 // Reload reads the spool now. Requests go on all the while; they see the old
@@ -139,21 +140,10 @@ func (s *Server) Reload() {
 }
 
 func (s *Server) readSpool() (*snapshot, error) {
-	// A file that cannot be read is tried again and again, a bad one is not.
-	s.status, s.keys = nil, nil
-	text, status, err := s.spool.read(statusName, maxSpoolSize)
+	content, stamp, err := s.spool.Read()
+	s.read = stamp
 	if err != nil {
 		return nil, err
 	}
-	s.status = status
-	keys, state, err := s.spool.readKeys()
-	s.keys = state
-	if err != nil {
-		return nil, err
-	}
-	parsed, err := Parse(text)
-	if err != nil {
-		return nil, err
-	}
-	return newSnapshot(parsed, keys)
+	return newSnapshot(content.Status, content.Keys)
 }

@@ -10,12 +10,13 @@ import (
 	"time"
 
 	"tls-authority/internal/pki"
+	"tls-authority/internal/spool"
 )
 
 // snapshot is a status made ready to answer from. It does not change, but for
 // the answers that are kept in it.
 type snapshot struct {
-	status      Status // without its generations
+	status      spool.Status // without its generations
 	generations []*generation
 	// issuers finds the generations that a request may mean. They are several
 	// only when two have the same name and key, as after an import of the same
@@ -35,7 +36,7 @@ type generation struct {
 	noList       string              // why
 	listDocument document
 	// states has an entry for every certificate that was issued; nil is good.
-	states map[string]*Revoked
+	states map[string]*spool.Revoked
 	// responder is nil when there is none that can sign. Then noResponder
 	// tells why, and waits whether that should pass by itself.
 	responder   *pki.OCSPResponder
@@ -44,7 +45,7 @@ type generation struct {
 	answers     sync.Map // from answerKey to answer
 }
 
-func newSnapshot(status Status, keys []pki.PrivateKey) (*snapshot, error) {
+func newSnapshot(status spool.Status, keys []pki.PrivateKey) (*snapshot, error) {
 	s := &snapshot{status: status, issuers: map[pki.IssuerID][]*generation{}}
 	s.status.Generations = nil
 	for _, source := range status.Generations {
@@ -84,7 +85,7 @@ func (s *snapshot) add(g *generation, chain [][]byte) error {
 	return nil
 }
 
-func newGeneration(source Generation, keys []pki.PrivateKey) (*generation, error) {
+func newGeneration(source spool.Generation, keys []pki.PrivateKey) (*generation, error) {
 	certificate, err := pki.ParseCertificateDER(source.Certificate)
 	if err != nil {
 		return nil, err
@@ -92,7 +93,7 @@ func newGeneration(source Generation, keys []pki.PrivateKey) (*generation, error
 	g := &generation{
 		id: source.ID, active: source.Active, certificate: certificate,
 		noList: source.NoCRL, noResponder: source.NoResponder,
-		states: make(map[string]*Revoked, len(source.Issued)),
+		states: make(map[string]*spool.Revoked, len(source.Issued)),
 	}
 	for _, issued := range source.Issued {
 		g.states[issued.Serial] = issued.Revoked
@@ -104,7 +105,7 @@ func newGeneration(source Generation, keys []pki.PrivateKey) (*generation, error
 	}
 	for _, key := range keys {
 		if pki.KeyMatches(certificate, key) {
-			return nil, fmt.Errorf("%s has the key of the CA, which does not belong there", keysName)
+			return nil, fmt.Errorf("%s has the key of the CA, which does not belong there", spool.KeysName)
 		}
 	}
 	return g, g.addResponder(source.Responder, keys)
@@ -120,7 +121,7 @@ func (g *generation) addList(der []byte) error {
 	for _, entry := range list.Entries {
 		serial := entry.Serial.Text(16)
 		if g.states[serial] == nil {
-			g.states[serial] = &Revoked{At: entry.RevokedAt, Reason: entry.Reason}
+			g.states[serial] = &spool.Revoked{At: entry.RevokedAt, Reason: entry.Reason}
 		}
 	}
 	g.list = &list
@@ -151,7 +152,7 @@ func (g *generation) addResponder(der []byte, keys []pki.PrivateKey) error {
 		g.responder = responder
 		return nil
 	}
-	g.noResponder, g.waits = "no key in "+keysName+" is the responder's", true
+	g.noResponder, g.waits = "no key in "+spool.KeysName+" is the responder's", true
 	return nil
 }
 

@@ -20,8 +20,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"tls-authority/internal/responder"
 	"tls-authority/internal/service"
+	"tls-authority/internal/spool"
 )
 
 // machineRoot names the variable with the root of a machine with systemd. A
@@ -190,14 +190,14 @@ func TestSystemd(t *testing.T) {
 	t.Run("the daemon may read what it needs, and write nothing", func(t *testing.T) {
 		as, err := credential(m.account)
 		require.NoError(t, err)
-		require.Equal(t, &responder.Owner{UID: int(as.Uid), GID: int(as.Gid)}, site.Spool().Owner)
+		require.Equal(t, &spool.Owner{UID: int(as.Uid), GID: int(as.Gid)}, site.Spool().Owner)
 		for _, pid := range []int{pebble, daemon} {
 			state, err := os.Stat(filepath.Join("/proc", strconv.Itoa(pid)))
 			require.NoError(t, err)
 			require.Equal(t, as.Uid, state.Sys().(*syscall.Stat_t).Uid)
 		}
 		for path, mode := range map[string]os.FileMode{
-			site.State(): 0o750, site.Spool().Directory: 0o750, filepath.Dir(site.Layer()): 0o750, site.Layer(): 0o640,
+			site.State(): 0o750, site.Spool().Path: 0o750, filepath.Dir(site.Layer()): 0o750, site.Layer(): 0o640,
 		} {
 			state, err := os.Stat(path)
 			require.NoError(t, err)

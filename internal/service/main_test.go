@@ -23,6 +23,7 @@ import (
 
 	"tls-authority/internal/responder"
 	"tls-authority/internal/service"
+	"tls-authority/internal/spool"
 )
 
 // TestMain is the daemon too: what Pebble runs in these tests is this program.
@@ -59,7 +60,7 @@ func serve(arguments []string) error {
 	if err != nil {
 		return fmt.Errorf("cannot listen: %w", err)
 	}
-	answers := responder.New(responder.Spool{Directory: arguments[1]}, time.Now, slog.New(slog.NewTextHandler(os.Stderr, nil)))
+	answers := responder.New(spool.Folder{Path: arguments[1]}, time.Now, slog.New(slog.NewTextHandler(os.Stderr, nil)))
 	return http.Serve(listener, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/live" {
 			answers.ServeHTTP(w, r)

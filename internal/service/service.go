@@ -21,7 +21,7 @@ import (
 	"strings"
 	"time"
 
-	"tls-authority/internal/responder"
+	"tls-authority/internal/spool"
 )
 
 // accountName is the user and the group that the daemon has for itself where
@@ -91,8 +91,8 @@ func (s Site) Exists() bool {
 }
 
 // Spool is the directory that hooks write and the daemon reads. Start makes it.
-func (s Site) Spool() responder.Spool {
-	spool := responder.Spool{Directory: s.spool()}
+func (s Site) Spool() spool.Folder {
+	spool := spool.Folder{Path: s.spool()}
 	if s.hasSystemd() {
 		spool.Owner, _ = s.owner() // nil before Start: there is no directory either
 	}

@@ -33,7 +33,7 @@ func TestStart(t *testing.T) {
 	})
 	t.Run("the spool is the daemon's alone", func(t *testing.T) {
 		require.Nil(t, site.Spool().Owner)
-		state, err := os.Stat(site.Spool().Directory)
+		state, err := os.Stat(site.Spool().Path)
 		require.NoError(t, err)
 		require.Equal(t, os.FileMode(0o700), state.Mode().Perm())
 	})

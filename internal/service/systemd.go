@@ -16,7 +16,7 @@ import (
 	"strings"
 	"syscall"
 
-	"tls-authority/internal/responder"
+	"tls-authority/internal/spool"
 )
 
 // hasSystemd tells whether systemd runs the machine, as sd_booted(3) does, and
@@ -42,7 +42,7 @@ func (s Site) runtimeDirectory() string {
 }
 
 // owner is the user and group of the daemon.
-func (s Site) owner() (*responder.Owner, error) {
+func (s Site) owner() (*spool.Owner, error) {
 	account, err := user.Lookup(s.host.account)
 	if err != nil {
 		return nil, err
@@ -52,7 +52,7 @@ func (s Site) owner() (*responder.Owner, error) {
 		return nil, err
 	}
 	gid, err := strconv.Atoi(account.Gid)
-	return &responder.Owner{UID: uid, GID: gid}, err
+	return &spool.Owner{UID: uid, GID: gid}, err
 }
 
 // makeAccount makes the user and group of the daemon, unless they exist. They

@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-only
 
-package responder
+// Package spool is the directory through which hooks tell the daemon of the
+// status service what it serves: which certificates there are and which are
+// revoked, with the keys of the unit's OCSP responder.
+//
+// It is all that the two programs share. It neither serves nor decides, and
+// does not look into certificates.
+package spool
 
 import (
 	"bytes"
@@ -19,7 +25,7 @@ import (
 // read the one, and only the daemon the other.
 const (
 	statusName = "status.json"
-	keysName   = "responder.key"
+	KeysName   = "responder.key"
 )
 
 const (
@@ -33,27 +39,27 @@ type Owner struct {
 	UID, GID int
 }
 
-// Spool is the directory through which hooks tell the daemon what it serves.
-// The files in it are written by hooks alone, one hook at a time.
-type Spool struct {
-	Directory string
+// Folder is a spool. The files in it are written by hooks alone, one hook at a
+// time.
+type Folder struct {
+	Path string
 	// Owner is nil when hooks and daemon are the same user.
 	Owner *Owner
 }
 
 // WriteStatus replaces the status. When it fails, the old one is untouched.
-func (s Spool) WriteStatus(status Status) error {
+func (f Folder) WriteStatus(status Status) error {
 	text, err := Encode(status)
 	if err != nil {
 		return err
 	}
-	return s.write(statusName, text, 0o640)
+	return f.write(statusName, text, 0o640)
 }
 
 // Withdraw removes the status, for when it can be removed and not replaced, as
 // where a disk is full: the daemon then tells nobody that a certificate is good.
-func (s Spool) Withdraw() error {
-	err := os.Remove(filepath.Join(s.Directory, statusName))
+func (f Folder) Withdraw() error {
+	err := os.Remove(filepath.Join(f.Path, statusName))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("cannot remove %s: %w", statusName, err)
 	}
@@ -62,26 +68,26 @@ func (s Spool) Withdraw() error {
 
 // WriteKeys replaces the private keys of the unit's responders, at most four:
 // beside the one in use, one whose certificates have yet to come.
-func (s Spool) WriteKeys(keys []pki.PrivateKey) error {
+func (f Folder) WriteKeys(keys []pki.PrivateKey) error {
 	if len(keys) > maxKeys {
-		return fmt.Errorf("cannot write %s: %d keys are more than the %d allowed", keysName, len(keys), maxKeys)
+		return fmt.Errorf("cannot write %s: %d keys are more than the %d allowed", KeysName, len(keys), maxKeys)
 	}
 	var text []byte
 	for _, key := range keys {
 		text = append(text, key.EncodePEM()...)
 	}
 	defer clear(text)
-	return s.write(keysName, text, 0o600)
+	return f.write(KeysName, text, 0o600)
 }
 
 // ReadKeys returns the keys that WriteKeys wrote; none when there is no file.
-func (s Spool) ReadKeys() ([]pki.PrivateKey, error) {
-	keys, _, err := s.readKeys()
+func (f Folder) ReadKeys() ([]pki.PrivateKey, error) {
+	keys, _, err := f.readKeys()
 	return keys, err
 }
 
-func (s Spool) readKeys() ([]pki.PrivateKey, fs.FileInfo, error) {
-	text, state, err := s.read(keysName, maxKeysSize)
+func (f Folder) readKeys() ([]pki.PrivateKey, fs.FileInfo, error) {
+	text, state, err := f.read(KeysName, maxKeysSize)
 	defer clear(text)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil, nil
@@ -96,12 +102,12 @@ func (s Spool) readKeys() ([]pki.PrivateKey, fs.FileInfo, error) {
 // write makes a new file and puts it in the place of the old one, so that a
 // reader finds either, whole, even after a loss of power. The name of the new
 // one is always the same, so that what killed hooks leave does not pile up.
-func (s Spool) write(name string, content []byte, mode fs.FileMode) error {
-	path := filepath.Join(s.Directory, name)
-	fresh := filepath.Join(s.Directory, "."+name+".new")
+func (f Folder) write(name string, content []byte, mode fs.FileMode) error {
+	path := filepath.Join(f.Path, name)
+	fresh := filepath.Join(f.Path, "."+name+".new")
 	err := os.Remove(fresh)
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
-		err = s.create(fresh, content, mode)
+		err = f.create(fresh, content, mode)
 	}
 	if err == nil {
 		err = os.Rename(fresh, path)
@@ -122,18 +128,18 @@ func withoutPath(err error) error {
 	return err
 }
 
-func (s Spool) create(path string, content []byte, mode fs.FileMode) error {
+func (f Folder) create(path string, content []byte, mode fs.FileMode) error {
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return err
 	}
 	err = file.Chmod(mode) // not narrowed by the umask of the hook
-	if err == nil && s.Owner != nil {
-		owner := s.Owner.UID
+	if err == nil && f.Owner != nil {
+		owner := f.Owner.UID
 		if mode&0o040 != 0 {
 			owner = -1 // the group reads it, and nobody but hooks may write
 		}
-		err = file.Chown(owner, s.Owner.GID)
+		err = file.Chown(owner, f.Owner.GID)
 	}
 	if err == nil {
 		_, err = file.Write(content)
@@ -145,8 +151,8 @@ func (s Spool) create(path string, content []byte, mode fs.FileMode) error {
 }
 
 // read returns a file and what tells it from the one that takes its place.
-func (s Spool) read(name string, limit int64) ([]byte, fs.FileInfo, error) {
-	file, err := os.Open(filepath.Join(s.Directory, name))
+func (f Folder) read(name string, limit int64) ([]byte, fs.FileInfo, error) {
+	file, err := os.Open(filepath.Join(f.Path, name))
 	if err != nil {
 		return nil, nil, fmt.Errorf("cannot read %s: %w", name, err)
 	}
@@ -156,7 +162,7 @@ func (s Spool) read(name string, limit int64) ([]byte, fs.FileInfo, error) {
 	case err != nil:
 	case !state.Mode().IsRegular():
 		err = errors.New("it is not a regular file")
-	case name == keysName && state.Mode().Perm()&0o077 != 0:
+	case name == KeysName && state.Mode().Perm()&0o077 != 0:
 		err = fmt.Errorf("its mode is %#o: others than its owner can use it", state.Mode().Perm())
 	}
 	if err != nil {
@@ -172,35 +178,17 @@ func (s Spool) read(name string, limit int64) ([]byte, fs.FileInfo, error) {
 	return content, state, nil
 }
 
-// look returns what tells a file from the one that takes its place; nil when
-// there is none.
-func (s Spool) look(name string) fs.FileInfo {
-	state, err := os.Stat(filepath.Join(s.Directory, name))
-	if err != nil {
-		return nil
-	}
-	return state
-}
-
-// isSame compares two looks at the same name.
-func isSame(a, b fs.FileInfo) bool {
-	if a == nil || b == nil {
-		return a == nil && b == nil
-	}
-	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
-}
-
 func parseKeys(text []byte) ([]pki.PrivateKey, error) {
 	var keys []pki.PrivateKey
 	for rest := bytes.TrimSpace(text); len(rest) > 0; {
 		block, after := pem.Decode(rest)
 		if block == nil || block.Type != "PRIVATE KEY" || len(keys) == maxKeys {
-			return nil, fmt.Errorf("cannot read %s: it is not 1 to %d keys", keysName, maxKeys)
+			return nil, fmt.Errorf("cannot read %s: it is not 1 to %d keys", KeysName, maxKeys)
 		}
 		key, err := pki.ParsePrivateKeyDER(block.Bytes)
 		clear(block.Bytes)
 		if err != nil {
-			return nil, fmt.Errorf("cannot read %s: %w", keysName, err)
+			return nil, fmt.Errorf("cannot read %s: %w", KeysName, err)
 		}
 		keys = append(keys, key)
 		rest = bytes.TrimSpace(after)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-only
 
-package responder
+package spool
 
 import (
 	"encoding/json"
