@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"tls-authority/internal/charm"
+	"tls-authority/internal/operator"
 )
 
 func newCommand() *cobra.Command {
@@ -30,7 +30,7 @@ func newDispatchCommand() *cobra.Command {
 		Short: "Run the hook or action that the environment tells of, as Juju does",
 		Args:  cobra.NoArgs,
 		Run: func(cmd *cobra.Command, _ []string) {
-			os.Exit(charm.Dispatch(context.Background(), os.Environ(), time.Now, cmd.ErrOrStderr()))
+			os.Exit(operator.Dispatch(context.Background(), os.Environ(), time.Now, cmd.ErrOrStderr()))
 		},
 	}
 }

@@ -11,14 +11,14 @@ import (
 	"path/filepath"
 	"time"
 
-	"tls-authority/internal/charm"
+	"tls-authority/internal/operator"
 )
 
 func main() {
 	// Juju's way comes first and past cobra: the cost of a hook is the cost
 	// of starting this process.
 	if filepath.Base(os.Args[0]) == "dispatch" {
-		os.Exit(charm.Dispatch(context.Background(), os.Environ(), time.Now, os.Stderr))
+		os.Exit(operator.Dispatch(context.Background(), os.Environ(), time.Now, os.Stderr))
 	}
 	if err := newCommand().Execute(); err != nil {
 		os.Exit(1)

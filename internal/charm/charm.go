@@ -20,35 +20,63 @@ package charm
 
 import (
 	"context"
+	"errors"
+	"io"
 	"time"
 
-	"tls-authority/internal/action"
 	"tls-authority/internal/decision"
 	"tls-authority/internal/juju"
+	"tls-authority/internal/pki"
 	"tls-authority/internal/service"
 	"tls-authority/internal/signing"
 )
+
+// Program is a program that Juju runs.
+type Program struct {
+	Clock  func() time.Time
+	Stderr io.Writer
+	// Desk is nil in a program that runs hooks alone.
+	Desk *Desk
+}
+
+// Desk is what answers actions. Package operator has it.
+type Desk struct {
+	// Answer decides an action.
+	Answer func(decision.Snapshot) decision.Decision
+	// Seal makes a backup of a record, as text, and of the keys of the CA. Lock
+	// is the content of the user secret that opens it.
+	Seal func(s decision.Snapshot, state map[string]string, keys map[int]pki.PrivateKey, lock map[string]string) ([]byte, error)
+	// Restore reads a file that a restore action names. It asks for the lock
+	// where the file is locked.
+	Restore func(file io.Reader, lock func() (map[string]string, error)) (decision.Restored, map[int]pki.PrivateKey, error)
+}
+
+// errNoDesk is the answer of an action: dispatch runs another program for it.
+var errNoDesk = errors.New("bin/tls-authority, which runs the actions of this charm, cannot be run: see the log of the unit")
 
 // Run answers one event, at one time of the clock: only how long it took is
 // asked of it again. An error means that nothing which
 // Juju buffers may be committed: the caller exits non-zero and Juju calls
 // again with the same event.
-func Run(ctx context.Context, client *juju.Client, event juju.Event, clock func() time.Time) error {
-	st := station{site: service.At(event.CharmDirectory, string(event.Unit)), client: client, started: clock(), clock: clock}
+func (p Program) Run(ctx context.Context, client *juju.Client, event juju.Event) error {
+	if event.Kind == juju.Action && p.Desk == nil {
+		return errNoDesk
+	}
+	st := station{site: service.At(event.CharmDirectory, string(event.Unit)), client: client, started: p.Clock(), clock: p.Clock}
 	if ignored(event) {
 		if event.Kind == juju.Remove {
 			st.tell(ctx, st.site.Stop(ctx))
 		}
 		return nil
 	}
-	ring := &keyring{client: client, application: event.Unit.Application()}
+	ring := &keyring{client: client, application: event.Unit.Application(), desk: p.Desk}
 	snapshot, err := read(ctx, ring, st.known(event), event, st.started)
 	if err != nil {
 		return err
 	}
 	snapshot.Daemon = st.attend(ctx, snapshot)
-	decided := decide(snapshot)
-	changes, err := signing.CarryOut(snapshot, decided, ring.keys(ctx))
+	decided := p.decide(snapshot)
+	changes, err := signing.CarryOut(snapshot, decided, ring.keys(ctx, snapshot))
 	if err != nil {
 		return err
 	}
@@ -71,9 +99,9 @@ type writeError struct{ error }
 func (e *writeError) Unwrap() error { return e.error }
 
 // decide is what the charm makes of an event.
-func decide(s decision.Snapshot) decision.Decision {
+func (p Program) decide(s decision.Snapshot) decision.Decision {
 	if s.Event.Kind == juju.Action {
-		return action.Answer(s)
+		return p.Desk.Answer(s)
 	}
 	return decision.Make(s)
 }

@@ -7,32 +7,31 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
 
 	"tls-authority/internal/juju"
 )
 
 // Dispatch runs the event that the environment of a hook or an action tells
-// of, at the time of the clock, and returns the exit status of the process. An error
-// goes to the model's log, and to stderr in case the log is what failed; none
-// of both ever holds a key.
-func Dispatch(ctx context.Context, environ []string, clock func() time.Time, stderr io.Writer) int {
+// of, and returns the exit status of the process. An error goes to the model's
+// log, and to stderr in case the log is what failed; none of both ever holds a
+// key.
+func (p Program) Dispatch(ctx context.Context, environ []string) int {
 	event, err := juju.ParseEvent(environ)
 	if err != nil {
-		fmt.Fprintf(stderr, "cannot read the event: %v\n", err)
+		fmt.Fprintf(p.Stderr, "cannot read the event: %v\n", err)
 		return 1
 	}
 	runner, err := juju.Connect(ctx, environ, event.CharmDirectory)
 	if err != nil {
-		fmt.Fprintf(stderr, "cannot reach the unit agent: %v\n", err)
+		fmt.Fprintf(p.Stderr, "cannot reach the unit agent: %v\n", err)
 		return 1
 	}
 	if closer, ok := runner.(io.Closer); ok {
 		defer closer.Close()
 	}
 	client := juju.NewClient(runner, "")
-	if err := Run(ctx, client, event, clock); err != nil {
-		return report(ctx, client, event, err, stderr)
+	if err := p.Run(ctx, client, event); err != nil {
+		return report(ctx, client, event, err, p.Stderr)
 	}
 	return 0
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 
-	"tls-authority/internal/backup"
 	"tls-authority/internal/decision"
 	"tls-authority/internal/juju"
 	"tls-authority/internal/pki"
@@ -22,11 +21,12 @@ import (
 type keyring struct {
 	client      *juju.Client
 	application string
+	desk        *Desk         // nil where no action runs
 	secret      juju.SecretID // ca-secret
 	restored    map[int]pki.PrivateKey
 }
 
-func (k *keyring) keys(ctx context.Context) signing.Keys {
+func (k *keyring) keys(ctx context.Context, s decision.Snapshot) signing.Keys {
 	return signing.Keys{
 		Stored: func(generation int) (pki.PrivateKey, error) {
 			label := record.SecretLabel(generation)
@@ -47,7 +47,13 @@ func (k *keyring) keys(ctx context.Context) signing.Keys {
 			}
 			return signing.ParseKey(content)
 		},
-		Lock:     func(secret string) (backup.Lock, error) { return k.lock(ctx, secret) },
+		Seal: func(secret string, state map[string]string, keys map[int]pki.PrivateKey) ([]byte, error) {
+			lock, err := k.lock(ctx, secret)
+			if err != nil {
+				return nil, err
+			}
+			return k.desk.Seal(s, state, keys, lock)
+		},
 		Restored: func() (map[int]pki.PrivateKey, error) { return k.restored, nil },
 	}
 }
@@ -58,19 +64,19 @@ func (k *keyring) grant(id juju.SecretID) string {
 }
 
 // lock reads what opens and seals backups.
-func (k *keyring) lock(ctx context.Context, secret string) (backup.Lock, error) {
+func (k *keyring) lock(ctx context.Context, secret string) (map[string]string, error) {
 	id, err := juju.ParseSecretID(secret)
 	if err != nil {
-		return backup.Lock{}, err
+		return nil, err
 	}
 	content, err := k.client.ReadUserSecret(ctx, id)
 	if errors.Is(err, juju.ErrDenied) {
-		return backup.Lock{}, fmt.Errorf("cannot read the secret that locks the backup: %s", k.grant(id))
+		return nil, fmt.Errorf("cannot read the secret that locks the backup: %s", k.grant(id))
 	}
 	if err != nil {
-		return backup.Lock{}, fmt.Errorf("cannot read the secret that locks the backup: %w", err)
+		return nil, fmt.Errorf("cannot read the secret that locks the backup: %w", err)
 	}
-	return backup.ParseLock(content)
+	return content, nil
 }
 
 // readCandidate reads the CA of ca-secret and finds its faults. That the
@@ -108,9 +114,9 @@ func (k *keyring) readRestored(ctx context.Context, s decision.Snapshot) (*decis
 		return nil, err.Error()
 	}
 	defer file.Close()
-	restored, keys, err := signing.ReadRestored(file, func() (backup.Lock, error) {
+	restored, keys, err := k.desk.Restore(file, func() (map[string]string, error) {
 		if secret == "" {
-			return backup.Lock{}, errors.New("name the user secret with the passphrase or identity in the parameter secret")
+			return nil, errors.New("name the user secret with the passphrase or identity in the parameter secret")
 		}
 		return k.lock(ctx, secret)
 	})

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"tls-authority/internal/backup"
 	"tls-authority/internal/decision"
 	"tls-authority/internal/pki"
 	"tls-authority/internal/record"
@@ -22,8 +21,9 @@ type Keys struct {
 	Stored func(generation int) (pki.PrivateKey, error)
 	// Imported is the key of the user secret ca-secret.
 	Imported func() (pki.PrivateKey, error)
-	// Lock is what a backup is sealed with, from a user secret.
-	Lock func(secret string) (backup.Lock, error)
+	// Seal makes a backup of a record, as text, and of keys, which the named
+	// user secret opens.
+	Seal func(secret string, state map[string]string, keys map[int]pki.PrivateKey) ([]byte, error)
 	// Restored are the keys of the file that is restored, by its generations.
 	Restored func() (map[int]pki.PrivateKey, error)
 }

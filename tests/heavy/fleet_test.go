@@ -12,8 +12,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"tls-authority/internal/charm"
 	"tls-authority/internal/jujusim"
+	"tls-authority/internal/operator"
 )
 
 // TestThreeHundredUnitsJoin has a fleet of the legacy dialect join, each unit
@@ -21,7 +21,7 @@ import (
 func TestThreeHundredUnitsJoin(t *testing.T) {
 	const units = 300
 	m, err := jujusim.New(jujusim.Options{Program: func(ctx context.Context, environ []string, _ string, _, stderr io.Writer) int {
-		return charm.Dispatch(ctx, environ, time.Now, stderr)
+		return operator.Dispatch(ctx, environ, time.Now, stderr)
 	}})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, m.Close()) })

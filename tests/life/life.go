@@ -19,8 +19,8 @@ import (
 	"slices"
 	"time"
 
-	"tls-authority/internal/charm"
 	"tls-authority/internal/jujusim"
+	"tls-authority/internal/operator"
 )
 
 // Application is the name under which the charm is deployed.
@@ -67,7 +67,7 @@ func NewIn(charmPath string, seed uint64, o jujusim.Options) (*Life, error) {
 	}
 	if !ships {
 		o.Program = func(ctx context.Context, environ []string, _ string, _, stderr io.Writer) int {
-			return charm.Dispatch(ctx, environ, func() time.Time { return l.Now }, stderr)
+			return operator.Dispatch(ctx, environ, func() time.Time { return l.Now }, stderr)
 		}
 	}
 	o.Seed = seed + 1

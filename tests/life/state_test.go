@@ -24,9 +24,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"tls-authority/internal/charm"
 	"tls-authority/internal/juju"
 	"tls-authority/internal/jujusim"
+	"tls-authority/internal/operator"
 	"tls-authority/tests/life"
 )
 
@@ -87,7 +87,7 @@ func newStand(t *testing.T, now time.Time) *stand {
 // run is dispatch.
 func (s *stand) run(ctx context.Context, environ []string, _ string, _, stderr io.Writer) int {
 	if s.program == nil {
-		if code := charm.Dispatch(ctx, environ, func() time.Time { return s.now }, stderr); code != 0 {
+		if code := operator.Dispatch(ctx, environ, func() time.Time { return s.now }, stderr); code != 0 {
 			return code
 		}
 	}
