@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 	"unicode/utf8"
 )
@@ -98,25 +97,13 @@ func (e *Error) beforeJuju() bool {
 		strings.HasPrefix(e.Message, "bad request: ")
 }
 
-// Patterns, compiled when an error is judged and not at the start of each hook.
-const (
-	// The quoted name stands right between the noun and the verdict. A looser
-	// pattern would take `secret backend "x" not found` or `secret revision
-	// "x" not found` for an unknown secret. `secret revision 1 for secret "x"
-	// not found` fits all the same: a revision is lost, the secret is there.
-	unknownSecret = `\b(?:secret|label)(?: "([^"]*)")? not found`
-	// On Kubernetes the content of revision 2 is an object of this name. When
-	// that is missing Juju still knows the secret (secrets.URI.Name).
-	contentName = `^[0-9a-z]{20}-[0-9]+$`
-)
-
 func (e *Error) unknownSecret() bool {
 	if e.Command != "secret-get" && e.Command != "secret-info-get" {
 		return false
 	}
 	verdict := e.Message[strings.LastIndex(e.Message, ": ")+1:]
-	match := regexp.MustCompile(unknownSecret).FindStringSubmatch(verdict)
-	return match != nil && !regexp.MustCompile(contentName).MatchString(match[1]) && !strings.Contains(verdict, "secret revision ")
+	name, missing := findUnknown(verdict)
+	return missing && !isContentName(name) && !strings.Contains(verdict, "secret revision ")
 }
 
 // cut shortens text to at most limit bytes, the last of them an ellipsis.

@@ -18,7 +18,6 @@ package juju
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"strconv"
 	"strings"
 )
@@ -78,18 +77,19 @@ func (id SecretID) uri() string {
 	return "secret:" + string(id)
 }
 
-// secretURI is compiled when a URI is read, not at the start of each hook.
-const secretURI = `^(?:secret:(?:(?://)?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/)?)?([0-9a-z]{20})$`
-
 // ParseSecretID reads every spelling: the bare id, secret:<id>,
 // secret:<model>/<id> and secret://<model>/<id> (core/secrets/secret.go). The
 // model is dropped: an id is unique beyond its model.
 func ParseSecretID(text string) (SecretID, error) {
-	match := regexp.MustCompile(secretURI).FindStringSubmatch(text)
-	if match == nil {
+	id, isURI := strings.CutPrefix(text, "secret:")
+	model, bare, hasModel := strings.Cut(strings.TrimPrefix(id, "//"), "/")
+	if isURI && hasModel && isUUID(model) {
+		id = bare
+	}
+	if !isSecretName(id) {
 		return "", fmt.Errorf("%.80q is not a secret id", text)
 	}
-	return SecretID(match[1]), nil
+	return SecretID(id), nil
 }
 
 // isName tells whether text can be the name of an application or endpoint.

@@ -11,7 +11,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 )
@@ -40,10 +39,6 @@ type Secret struct {
 func (s Secret) Format(f fmt.State, _ rune) {
 	io.WriteString(f, "secret "+s.Label+" [redacted]")
 }
-
-// secretKey is Juju's rule (core/secrets/createsecret.go), checked here because
-// a key becomes the name of a file.
-const secretKey = `^[a-z](-?[a-z0-9]){2,}$`
 
 // ReadSecret returns the content of the secret with a label, in the revision
 // that the unit tracks: the latest at its first read. ErrNotFound when Juju
@@ -154,7 +149,7 @@ func (c *Client) makeFolder() (string, error) {
 func writeContent(folder string, content map[string][]byte) ([]string, error) {
 	var args []string
 	for _, key := range slices.Sorted(maps.Keys(content)) {
-		if !regexp.MustCompile(secretKey).MatchString(key) {
+		if !isSecretKey(key) {
 			return nil, fmt.Errorf("%q is not a key for secret content", key)
 		}
 		path := filepath.Join(folder, key)
