@@ -93,8 +93,13 @@ var layers = map[string]layer{
 		shunned: []string{"crypto/x509", "io/fs", "log", "net/http", "os", "os/exec"},
 		because: "observe turns values into the texts of the observability stack and back: it measures nothing and reads no file",
 	},
-	"internal/service": {
+	"internal/control": {
 		ours:    []string{"internal/spool"},
+		shunned: []string{"crypto/rand", "crypto/x509", "log", "net/http"},
+		because: "control is what every hook links of the status service: it asks and has others do",
+	},
+	"internal/service": {
+		ours:    []string{"internal/control"},
 		modules: []string{"github.com/canonical/pebble/client"},
 		shunned: []string{"crypto/rand", "crypto/x509", "log"},
 		because: "service runs the daemon: what it tells, and to whom the charm has signed, is not its business",
@@ -106,9 +111,9 @@ var layers = map[string]layer{
 	},
 	"internal/charm": {
 		ours: []string{"internal/decision", "internal/juju", "internal/observe", "internal/pki", "internal/policy", "internal/record",
-			"internal/service", "internal/signing", "internal/spool", "internal/store", "internal/tlscertificates"},
+			"internal/control", "internal/signing", "internal/spool", "internal/store", "internal/tlscertificates"},
 		shunned: []string{"crypto/rand", "crypto/tls", "net/http", "os", "os/exec"},
-		because: "charm reads and writes through juju, store and service: itself it touches neither the environment nor files nor processes",
+		because: "charm reads and writes through juju, store and control: itself it touches neither the environment nor files nor processes",
 	},
 	"internal/operator": {
 		ours:    []string{"internal/action", "internal/backup", "internal/charm", "internal/decision", "internal/easyrsa", "internal/pki", "internal/record", "internal/tlscertificates"},
@@ -129,8 +134,13 @@ var layers = map[string]layer{
 		ours:    []string{"internal/jujusim", "internal/operator", "internal/pki", "internal/record"},
 		because: "life knows the charm as an agent does; only the clock is its own, and what the charm remembers it reads with the charm's own codec",
 	},
+	"cmd/dispatch": {
+		ours:    []string{"internal/charm"},
+		shunned: []string{"net/http"},
+		because: "dispatch starts for every hook: what hooks seldom need is in cmd/tls-authority",
+	},
 	"cmd/tls-authority": {
-		ours:    []string{"internal/juju", "internal/operator", "internal/responder", "internal/spool"},
+		ours:    []string{"internal/juju", "internal/control", "internal/operator", "internal/responder", "internal/service", "internal/spool"},
 		modules: []string{"github.com/spf13/cobra"},
 		because: "the shipped program only wires packages: a simulator or a packer in it would be shipped too",
 	},

@@ -35,7 +35,7 @@ var licences = []struct{ name, says string }{
 func TestDependenciesAreListed(t *testing.T) {
 	t.Parallel()
 	in := map[string][]string{} // programs, by module and version
-	for _, program := range []string{"dispatch", "bin/pebble"} {
+	for _, program := range []string{"dispatch", "bin/tls-authority", "bin/pebble"} {
 		build, err := buildinfo.ReadFile(filepath.Join(expand(t), program))
 		require.NoError(t, err)
 		modules := build.Deps
@@ -50,7 +50,7 @@ func TestDependenciesAreListed(t *testing.T) {
 		}
 	}
 	var text strings.Builder
-	text.WriteString("# What the charm is made of\n\nThe modules in the two programs that the archive carries, by what the programs themselves say. `make docs` writes this\npage; why each is used is in [decision 0006](../decisions/0006-dependencies.md).\n\n| Module | Version | In | Licence |\n|---|---|---|---|\n")
+	text.WriteString("# What the charm is made of\n\nThe modules in the three programs that the archive carries, by what the programs themselves say. `make docs` writes this\npage; why each is used is in [decision 0006](../decisions/0006-dependencies.md).\n\n| Module | Version | In | Licence |\n|---|---|---|---|\n")
 	for _, key := range slices.Sorted(maps.Keys(in)) {
 		path, version, _ := strings.Cut(key, "@")
 		fmt.Fprintf(&text, "| `%s` | %s | %s | %s |\n", path, version, strings.Join(in[key], ", "), licenceOf(t, key))

@@ -124,7 +124,7 @@ type daemon struct {
 	wait func() error
 }
 
-// start runs the program of the charm under its second name.
+// start runs the program of the charm.
 func (s *spooled) start(t *testing.T, adjust func(*exec.Cmd)) *daemon {
 	t.Helper()
 	folder := expand(t)

@@ -12,6 +12,7 @@ import (
 // The programs of the charm, by the packages they are built of. The service
 // manager is that of another project, at the version that go.mod fixes.
 const (
+	dispatch  = "./cmd/dispatch"
 	authority = "./cmd/tls-authority"
 	pebble    = "github.com/canonical/pebble/cmd/pebble"
 )
@@ -46,20 +47,18 @@ func stage(t target, folder string) error {
 	return os.WriteFile(filepath.Join(folder, "manifest.yaml"), []byte(t.manifest()), 0o644)
 }
 
-// stagePrograms builds what the charm runs. Juju finds dispatch at the root, and
-// under that name it always runs a hook. Its second name, which keeps Juju's out
-// of a command line, is a link: a copy would double the program on every unit.
+// stagePrograms builds what the charm runs. Juju finds dispatch at the root;
+// what dispatch runs is in bin.
 func stagePrograms(t target, folder string) error {
-	if err := build(t, authority, filepath.Join(folder, "dispatch")); err != nil {
-		return err
-	}
 	if err := os.Mkdir(filepath.Join(folder, "bin"), 0o755); err != nil {
 		return err
 	}
-	if err := build(t, pebble, filepath.Join(folder, "bin", "pebble")); err != nil {
-		return err
+	for name, program := range map[string]string{"dispatch": dispatch, "bin/tls-authority": authority, "bin/pebble": pebble} {
+		if err := build(t, program, filepath.Join(folder, name)); err != nil {
+			return err
+		}
 	}
-	return os.Symlink(filepath.Join("..", "dispatch"), filepath.Join(folder, "bin", "tls-authority"))
+	return nil
 }
 
 // build compiles a program for the target. It is static, so that it runs on

@@ -20,18 +20,27 @@ func newCommand() *cobra.Command {
 		Short:        "The TLS certificate authority of a Juju model",
 		SilenceUsage: true,
 	}
-	root.AddCommand(newDispatchCommand(), newServeCommand(), newVersionCommand())
+	root.AddCommand(newDispatchCommand(), newServeCommand(), newServiceCommand(), newVersionCommand())
 	return root
 }
 
 func newDispatchCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "dispatch",
-		Short: "Run the hook or action that the environment tells of, as Juju does",
+		Short: "Run the action or hook that the environment tells of, as dispatch does",
 		Args:  cobra.NoArgs,
 		Run: func(cmd *cobra.Command, _ []string) {
 			os.Exit(operator.Dispatch(context.Background(), os.Environ(), time.Now, cmd.ErrOrStderr()))
 		},
+	}
+}
+
+// require makes flags of a command required.
+func require(cmd *cobra.Command, flags ...string) {
+	for _, name := range flags {
+		if err := cmd.MarkFlagRequired(name); err != nil {
+			panic(err) // there is no flag of that name
+		}
 	}
 }
 

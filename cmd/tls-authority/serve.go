@@ -30,11 +30,7 @@ func newServeCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&directory, "spool", "", "folder that hooks write into")
 	cmd.Flags().StringVar(&address, "listen", "", "address and port to answer on")
-	for _, name := range []string{"spool", "listen"} {
-		if err := cmd.MarkFlagRequired(name); err != nil {
-			panic(err) // there is no flag of that name
-		}
-	}
+	require(cmd, "spool", "listen")
 	return cmd
 }
 

@@ -24,10 +24,10 @@ import (
 	"io"
 	"time"
 
+	"tls-authority/internal/control"
 	"tls-authority/internal/decision"
 	"tls-authority/internal/juju"
 	"tls-authority/internal/pki"
-	"tls-authority/internal/service"
 	"tls-authority/internal/signing"
 )
 
@@ -62,7 +62,7 @@ func (p Program) Run(ctx context.Context, client *juju.Client, event juju.Event)
 	if event.Kind == juju.Action && p.Desk == nil {
 		return errNoDesk
 	}
-	st := station{site: service.At(event.CharmDirectory, string(event.Unit)), client: client, started: p.Clock(), clock: p.Clock}
+	st := station{site: control.At(event.CharmDirectory, string(event.Unit)), client: client, started: p.Clock(), clock: p.Clock}
 	if ignored(event) {
 		if event.Kind == juju.Remove {
 			st.tell(ctx, st.site.Stop(ctx))

@@ -13,11 +13,11 @@ import (
 	"strings"
 	"time"
 
+	"tls-authority/internal/control"
 	"tls-authority/internal/decision"
 	"tls-authority/internal/juju"
 	"tls-authority/internal/pki"
 	"tls-authority/internal/record"
-	"tls-authority/internal/service"
 	"tls-authority/internal/signing"
 	"tls-authority/internal/spool"
 )
@@ -25,7 +25,7 @@ import (
 // station is the status service of this unit as a hook sees it. Nothing that
 // goes wrong with it fails a hook: issuing goes on, and the status tells.
 type station struct {
-	site    service.Site
+	site    control.Site
 	client  *juju.Client
 	started time.Time
 	clock   func() time.Time
@@ -118,9 +118,9 @@ func (st station) settle(ctx context.Context, s decision.Snapshot) error {
 	if _, err := netip.ParseAddr(bind); err != nil {
 		return fmt.Errorf("the binding %s has no address yet", statusBinding)
 	}
-	plan := service.Plan{Address: bind, Port: port}
+	plan := control.Plan{Address: bind, Port: port}
 	for _, target := range s.LogTargets {
-		plan.Logs = append(plan.Logs, service.LogTarget{Name: target.Name, URL: target.URL, Labels: map[string]string{
+		plan.Logs = append(plan.Logs, control.LogTarget{Name: target.Name, URL: target.URL, Labels: map[string]string{
 			"juju_model": s.Event.Model, "juju_model_uuid": s.Event.ModelUUID,
 			"juju_application": s.Event.Unit.Application(), "juju_unit": string(s.Event.Unit),
 		}})

@@ -13,13 +13,14 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"tls-authority/internal/control"
 )
 
 // Names within Pebble.
 const (
-	layerLabel  = "status" // as in the name of the layer's file
-	serviceName = "status"
-	checkName   = "up"
+	layerLabel = "status" // as in the name of the layer's file
+	checkName  = "up"
 )
 
 // layer is a layer of Pebble's plan. It is written as JSON, which is YAML too.
@@ -61,8 +62,8 @@ type layerLog struct {
 	Labels   map[string]string `json:"labels,omitempty"`
 }
 
-// check finds a plan that Pebble or the daemon would refuse.
-func (p Plan) check() error {
+// checkPlan finds a plan that Pebble or the daemon would refuse.
+func checkPlan(p control.Plan) error {
 	if _, err := netip.ParseAddr(p.Address); err != nil {
 		return fmt.Errorf("%.60q is not an IP address", p.Address)
 	}
@@ -89,13 +90,13 @@ func (p Plan) check() error {
 }
 
 // listen is what the daemon listens on.
-func (p Plan) listen() string {
+func listen(p control.Plan) string {
 	return net.JoinHostPort(p.Address, strconv.Itoa(p.Port))
 }
 
 // live is the address at which the daemon tells that it runs. A daemon that
 // listens everywhere is asked at the loopback address.
-func (p Plan) live() string {
+func live(p control.Plan) string {
 	address := p.Address
 	if ip, err := netip.ParseAddr(address); err == nil && ip.IsUnspecified() {
 		address = map[bool]string{true: "127.0.0.1", false: "::1"}[ip.Is4()]
@@ -106,16 +107,16 @@ func (p Plan) live() string {
 // layer is what Pebble is told. The description names the file that the
 // program is in: after an upgrade of the charm the service is another one, and
 // a replan starts it anew.
-func (s Site) layer(p Plan) (layer, error) {
-	stamp, err := stampOf(s.program())
+func (s Keeper) layer(p control.Plan) (layer, error) {
+	stamp, err := stampOf(s.site.Program())
 	if err != nil {
 		return layer{}, err
 	}
-	command := []string{quote(s.program()), "serve", "--spool", quote(s.spool()), "--listen", p.listen()}
+	command := []string{quote(s.site.Program()), "serve", "--spool", quote(s.site.SpoolPath()), "--listen", listen(p)}
 	l := layer{
-		Summary: "the status service of " + s.unit,
-		Services: map[string]layerService{serviceName: {
-			Override: "replace", Summary: "tells what the authority of " + s.unit + " has revoked", Description: "program " + stamp,
+		Summary: "the status service of " + s.site.Unit,
+		Services: map[string]layerService{control.ServiceName: {
+			Override: "replace", Summary: "tells what the authority of " + s.site.Unit + " has revoked", Description: "program " + stamp,
 			Command: strings.Join(command, " "), Startup: "enabled",
 			OnSuccess: "restart", OnFailure: "restart", OnCheckFailure: map[string]string{checkName: "restart"},
 			BackoffDelay: "500ms", BackoffLimit: "10s",
@@ -123,12 +124,12 @@ func (s Site) layer(p Plan) (layer, error) {
 		}},
 		Checks: map[string]layerCheck{checkName: {
 			Override: "replace", Level: "alive", Period: s.pace.period, Timeout: s.pace.timeout, Threshold: s.pace.threshold,
-			HTTP: map[string]string{"url": p.live()},
+			HTTP: map[string]string{"url": live(p)},
 		}},
 		Logs: map[string]layerLog{},
 	}
 	for _, target := range p.Logs {
-		l.Logs[target.Name] = layerLog{"replace", "loki", target.URL, []string{serviceName}, target.Labels}
+		l.Logs[target.Name] = layerLog{"replace", "loki", target.URL, []string{control.ServiceName}, target.Labels}
 	}
 	return l, nil
 }
@@ -155,7 +156,7 @@ func (l layer) encode() ([]byte, error) {
 }
 
 // readLayer is the layer of the last Start; empty when there is none.
-func (s Site) readLayer() layer {
+func (s Keeper) readLayer() layer {
 	var l layer
 	text, err := os.ReadFile(s.layerPath())
 	if err != nil || json.Unmarshal(text, &l) != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"gopkg.in/yaml.v3"
 
+	"tls-authority/internal/control"
 	"tls-authority/internal/service"
 )
 
@@ -33,7 +34,7 @@ func TestLogs(t *testing.T) {
 	}))
 	t.Cleanup(loki.Close)
 	site, plan := newSite(t), newPlan(t)
-	plan.Logs = []service.LogTarget{
+	plan.Logs = []control.LogTarget{
 		{Name: "loki-7-0", URL: loki.URL + "/loki/api/v1/push", Labels: map[string]string{"juju_unit": "authority/0", "odd": "<&>"}},
 	}
 	start(t, site, plan)
@@ -51,7 +52,7 @@ func TestLogs(t *testing.T) {
 
 	pebble, daemon := processes(t, site)
 	other := plan
-	other.Logs = []service.LogTarget{{Name: "loki-8-0", URL: loki.URL}}
+	other.Logs = []control.LogTarget{{Name: "loki-8-0", URL: loki.URL}}
 	p, d := start(t, site, other)
 	require.Equal(t, []int{pebble, daemon}, []int{p, d}, "nothing restarts for a Loki")
 	require.Equal(t, map[string][]string{"loki-7-0": {}, "loki-8-0": {"status"}}, targets(t, site))
@@ -65,9 +66,9 @@ func TestLogs(t *testing.T) {
 
 // targets are the log targets that Pebble has, with the services whose logs
 // they get.
-func targets(t *testing.T, site service.Site) map[string][]string {
+func targets(t *testing.T, site service.Keeper) map[string][]string {
 	t.Helper()
-	socket, err := site.Socket()
+	socket, err := site.Site().Socket()
 	require.NoError(t, err)
 	c, err := client.New(&client.Config{Socket: socket, DisableKeepAlive: true})
 	require.NoError(t, err)

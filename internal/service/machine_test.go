@@ -20,6 +20,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"tls-authority/internal/control"
 	"tls-authority/internal/service"
 	"tls-authority/internal/spool"
 )
@@ -172,8 +173,8 @@ func stopUnit(unit string) error {
 
 func TestSystemd(t *testing.T) {
 	site, plan := newSite(t), newPlan(t)
-	upgrade(t, site.Program()) // what the links lead to is not for everybody
-	upgrade(t, site.Pebble())
+	upgrade(t, site.Site().Program()) // what the links lead to is not for everybody
+	upgrade(t, site.Site().PebbleProgram())
 	m := newMachine(t)
 	site = site.Quick(m.root, m.account)
 	t.Cleanup(func() { require.NoError(t, site.Stop(context.Background())) })
@@ -182,22 +183,22 @@ func TestSystemd(t *testing.T) {
 
 	pebble, daemon := start(t, site, plan)
 	require.Equal(t, starts, m.calls(t))
-	require.Equal(t, filepath.Join(m.root, "etc/systemd/system", unit), site.Unit())
-	text, err := os.ReadFile(site.Unit())
+	require.Equal(t, filepath.Join(m.root, "etc/systemd/system", unit), site.Site().UnitPath())
+	text, err := os.ReadFile(site.Site().UnitPath())
 	require.NoError(t, err)
 	require.Equal(t, site.UnitFile(plan), string(text))
 
 	t.Run("the daemon may read what it needs, and write nothing", func(t *testing.T) {
 		as, err := credential(m.account)
 		require.NoError(t, err)
-		require.Equal(t, &spool.Owner{UID: int(as.Uid), GID: int(as.Gid)}, site.Spool().Owner)
+		require.Equal(t, &spool.Owner{UID: int(as.Uid), GID: int(as.Gid)}, site.Site().Spool().Owner)
 		for _, pid := range []int{pebble, daemon} {
 			state, err := os.Stat(filepath.Join("/proc", strconv.Itoa(pid)))
 			require.NoError(t, err)
 			require.Equal(t, as.Uid, state.Sys().(*syscall.Stat_t).Uid)
 		}
 		for path, mode := range map[string]os.FileMode{
-			site.State(): 0o750, site.Spool().Path: 0o750, filepath.Dir(site.Layer()): 0o750, site.Layer(): 0o640,
+			site.Site().State: 0o750, site.Site().Spool().Path: 0o750, filepath.Dir(site.Layer()): 0o750, site.Layer(): 0o640,
 		} {
 			state, err := os.Stat(path)
 			require.NoError(t, err)
@@ -217,27 +218,27 @@ func TestSystemd(t *testing.T) {
 	})
 	t.Run("another Pebble is a start of the unit", func(t *testing.T) {
 		t.Setenv("PATH", "/usr/bin:/bin")
-		upgrade(t, site.Pebble())
+		upgrade(t, site.Site().PebbleProgram())
 		t.Setenv("PATH", filepath.Join(m.root, "bin"))
 		p, _ := start(t, site, plan)
 		require.NotEqual(t, pebble, p)
 		require.Equal(t, starts, m.calls(t))
 	})
 	t.Run("one that is down comes back", func(t *testing.T) {
-		require.NoError(t, stopUnit(site.Unit()))
-		require.Error(t, site.Check(t.Context()))
+		require.NoError(t, stopUnit(site.Site().UnitPath()))
+		require.Error(t, site.Site().Check(t.Context()))
 		require.NoError(t, site.Restart(t.Context()))
-		require.NoError(t, site.Check(t.Context()))
+		require.NoError(t, site.Site().Check(t.Context()))
 		require.Equal(t, starts, m.calls(t))
 	})
 	t.Run("one that could not start with the machine, and can now", func(t *testing.T) {
-		require.NoError(t, stopUnit(site.Unit()))
+		require.NoError(t, stopUnit(site.Site().UnitPath()))
 		listener, err := net.Listen("tcp", net.JoinHostPort(plan.Address, strconv.Itoa(plan.Port)))
 		require.NoError(t, err)
 		defer listener.Close()
-		require.NoError(t, startUnit(m.root, site.Unit()))
+		require.NoError(t, startUnit(m.root, site.Site().UnitPath()))
 		eventually(t, func() bool {
-			err := site.Check(t.Context())
+			err := site.Site().Check(t.Context())
 			return err != nil && strings.Contains(err.Error(), "in state backoff")
 		}, "Pebble tries again and again")
 		require.NoError(t, listener.Close())
@@ -248,8 +249,8 @@ func TestSystemd(t *testing.T) {
 		require.NoError(t, site.Stop(t.Context()))
 		require.Equal(t, []string{"systemctl disable --now " + unit, "systemctl reset-failed " + unit, "systemctl daemon-reload"}, m.calls(t))
 		requireNoProcess(t, site)
-		require.NoFileExists(t, site.Unit())
-		require.NoDirExists(t, site.State())
+		require.NoFileExists(t, site.Site().UnitPath())
+		require.NoDirExists(t, site.Site().State)
 		require.NoError(t, site.Stop(t.Context()))
 		require.Empty(t, m.calls(t))
 	})
@@ -264,21 +265,21 @@ func TestSystemdFails(t *testing.T) {
 		require.EqualError(t, site.Start(t.Context(), plan),
 			"cannot start the status service: cannot run useradd --system: useradd: cannot lock /etc/passwd; try again later.")
 		require.Equal(t, []string{"useradd --system --user-group --no-create-home --shell /usr/sbin/nologin tls-authority-nobody"}, m.calls(t))
-		require.Nil(t, site.Spool().Owner)
+		require.Nil(t, site.Site().Spool().Owner)
 	})
 	t.Run("the user of the daemon may not enter a directory", func(t *testing.T) {
 		if os.Geteuid() != 0 {
 			t.Skip("NOT TRIED: the user of the daemon is that of the test, who may enter everything")
 		}
 		site := site.Quick(m.root, m.account)
-		agent := filepath.Dir(site.State())
+		agent := filepath.Dir(site.Site().State)
 		mode, err := os.Stat(agent)
 		require.NoError(t, err)
 		defer func() { require.NoError(t, os.Chmod(agent, mode.Mode())) }()
 		require.NoError(t, os.Chmod(agent, 0o700))
 		err = site.Start(t.Context(), plan)
 		require.ErrorContains(t, err, "cannot start the status service: user "+m.account+" may not enter /")
-		require.Contains(t, m.calls(t), "systemctl disable --now "+filepath.Base(site.Unit()))
+		require.Contains(t, m.calls(t), "systemctl disable --now "+filepath.Base(site.Site().UnitPath()))
 	})
 	t.Run("systemctl fails", func(t *testing.T) {
 		site := site.Quick(m.root, m.account)
@@ -291,10 +292,10 @@ func TestSystemdFails(t *testing.T) {
 
 func TestUnitFile(t *testing.T) {
 	t.Parallel()
-	site := service.At("/var/lib/juju/agents/unit-authority-0/charm", "authority/0").Quick(t.TempDir(), "tls-authority")
+	site := service.New(control.At("/var/lib/juju/agents/unit-authority-0/charm", "authority/0")).Quick(t.TempDir(), "tls-authority")
 	settings := func(port int) map[string]string {
 		found := map[string]string{}
-		for line := range strings.Lines(site.UnitFile(service.Plan{Port: port})) {
+		for line := range strings.Lines(site.UnitFile(control.Plan{Port: port})) {
 			if key, value, isSetting := strings.Cut(strings.TrimSpace(line), "="); isSetting {
 				require.NotContains(t, found, key)
 				found[key] = value

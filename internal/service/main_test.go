@@ -21,6 +21,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"tls-authority/internal/control"
 	"tls-authority/internal/responder"
 	"tls-authority/internal/service"
 	"tls-authority/internal/spool"
@@ -83,21 +84,21 @@ var buildPebble = sync.OnceValues(func() (string, error) {
 
 // newSite is a unit with a charm whose programs are links: to a file of its
 // own each would be as good, and forty times as large.
-func newSite(t *testing.T) service.Site {
+func newSite(t *testing.T) service.Keeper {
 	t.Helper()
 	return newSiteAt(t, t.TempDir())
 }
 
-func newSiteAt(t *testing.T, directory string) service.Site {
+func newSiteAt(t *testing.T, directory string) service.Keeper {
 	t.Helper()
 	pebble, err := buildPebble()
 	require.NoError(t, err)
 	self, err := os.Executable()
 	require.NoError(t, err)
-	site := service.At(filepath.Join(directory, "charm"), "authority/0").Quick(t.TempDir(), "")
-	require.NoError(t, os.MkdirAll(filepath.Dir(site.Program()), 0o755))
-	require.NoError(t, os.Symlink(self, site.Program()))
-	require.NoError(t, os.Symlink(pebble, site.Pebble()))
+	site := service.New(control.At(filepath.Join(directory, "charm"), "authority/0")).Quick(t.TempDir(), "")
+	require.NoError(t, os.MkdirAll(filepath.Dir(site.Site().Program()), 0o755))
+	require.NoError(t, os.Symlink(self, site.Site().Program()))
+	require.NoError(t, os.Symlink(pebble, site.Site().PebbleProgram()))
 	t.Cleanup(func() {
 		require.NoError(t, site.Stop(context.Background()))
 		requireNoProcess(t, site)
@@ -106,25 +107,25 @@ func newSiteAt(t *testing.T, directory string) service.Site {
 }
 
 // newPlan is one for a port that nobody has.
-func newPlan(t *testing.T) service.Plan {
+func newPlan(t *testing.T) control.Plan {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer listener.Close()
-	return service.Plan{Address: "127.0.0.1", Port: listener.Addr().(*net.TCPAddr).Port}
+	return control.Plan{Address: "127.0.0.1", Port: listener.Addr().(*net.TCPAddr).Port}
 }
 
 // start starts a service that must start, and returns its processes.
-func start(t *testing.T, site service.Site, plan service.Plan) (pebble, daemon int) {
+func start(t *testing.T, site service.Keeper, plan control.Plan) (pebble, daemon int) {
 	t.Helper()
 	require.NoError(t, site.Start(t.Context(), plan))
-	require.NoError(t, site.Check(t.Context()))
+	require.NoError(t, site.Site().Check(t.Context()))
 	require.True(t, answers(plan))
 	return processes(t, site)
 }
 
 // processes are Pebble and the daemon, of which there is one each.
-func processes(t *testing.T, site service.Site) (pebble, daemon int) {
+func processes(t *testing.T, site service.Keeper) (pebble, daemon int) {
 	t.Helper()
 	pebbles, daemons := site.Processes()
 	require.Len(t, pebbles, 1)
@@ -132,7 +133,7 @@ func processes(t *testing.T, site service.Site) (pebble, daemon int) {
 	return pebbles[0], daemons[0]
 }
 
-func requireNoProcess(t *testing.T, site service.Site) {
+func requireNoProcess(t *testing.T, site service.Keeper) {
 	t.Helper()
 	pebbles, daemons := site.Processes()
 	require.Empty(t, pebbles)
@@ -140,7 +141,7 @@ func requireNoProcess(t *testing.T, site service.Site) {
 }
 
 // answers tells whether a daemon answers at the address of the plan.
-func answers(plan service.Plan) bool {
+func answers(plan control.Plan) bool {
 	response, err := http.Get("http://" + net.JoinHostPort(plan.Address, strconv.Itoa(plan.Port)) + "/live")
 	if err != nil {
 		return false

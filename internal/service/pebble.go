@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/canonical/pebble/client"
+
+	"tls-authority/internal/control"
 )
 
 const (
@@ -31,8 +33,8 @@ type pebble struct {
 
 // dial finds a Pebble that runs. It asks nothing: the client would ask a
 // Pebble that is not there again for five seconds.
-func (s Site) dial(ctx context.Context) (pebble, error) {
-	socket, err := s.socket()
+func (s Keeper) dial(ctx context.Context) (pebble, error) {
+	socket, err := s.site.Socket()
 	if err != nil {
 		return pebble{}, err
 	}
@@ -53,20 +55,6 @@ func (s Site) dial(ctx context.Context) (pebble, error) {
 		return connection, err
 	}
 	return pebble{ctx, c}, nil
-}
-
-// checkService tells why the service is not active.
-func (p pebble) checkService() error {
-	services, err := p.client.Services(&client.ServicesOptions{Names: []string{serviceName}})
-	switch {
-	case err != nil:
-		return fmt.Errorf("pebble does not answer: %w", err)
-	case len(services) == 0:
-		return errors.New("pebble does not know it")
-	case services[0].Current != client.StatusActive:
-		return fmt.Errorf("pebble says that it is in state %s", services[0].Current)
-	}
-	return nil
 }
 
 // replan gives Pebble a layer, and has it start what is new or not running. It
@@ -156,7 +144,7 @@ func lastWords(change *client.Change) string {
 }
 
 // explain puts what most often goes wrong into a few words.
-func explain(err error, p Plan) error {
+func explain(err error, p control.Plan) error {
 	switch text := err.Error(); {
 	case strings.Contains(text, "address already in use"):
 		return fmt.Errorf("port %d is taken", p.Port)

@@ -4,7 +4,6 @@ package service
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -14,55 +13,33 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"tls-authority/internal/control"
 )
 
 // endWithin is how long processes have to end by themselves: Pebble gives the
 // daemon six seconds.
 const endWithin = 8 * time.Second
 
-// maxSocketPath is what sun_path of unix(7) holds beside the NUL that ends it.
-const maxSocketPath = 107
-
-// socket is where Pebble listens.
-func (s Site) socket() (string, error) {
-	if s.hasSystemd() {
-		return filepath.Join(s.host.root, s.runtimeDirectory(), ".pebble.socket"), nil
-	}
-	if path, fits := s.ownSocket(); fits {
-		return path, nil
-	}
-	folder, err := os.ReadFile(s.socketNotePath())
-	if err != nil {
-		return "", errors.New("pebble has never been started")
-	}
-	return filepath.Join(string(folder), "pebble.socket"), nil
-}
-
-// ownSocket is where Pebble listens if the path of the state is short enough.
-func (s Site) ownSocket() (path string, fits bool) {
-	path = filepath.Join(s.pebble(), ".pebble.socket")
-	return path, len(path) <= maxSocketPath
-}
-
 // makeSocketFolder makes a short directory for the socket, if the path of the
 // state is too long for one, unless there is one. The socket may be reached by
 // its owner alone, and Pebble lets in that user and root only.
-func (s Site) makeSocketFolder() error {
-	if _, fits := s.ownSocket(); fits {
+func (s Keeper) makeSocketFolder() error {
+	if _, fits := s.site.OwnSocket(); fits {
 		return nil
 	}
-	if socket, err := s.socket(); err == nil && isPrivate(filepath.Dir(socket)) {
+	if socket, err := s.site.Socket(); err == nil && isPrivate(filepath.Dir(socket)) {
 		return nil
 	}
 	folder, err := os.MkdirTemp("/tmp", "tls-authority-") // 0700; TMPDIR may be long
 	if err == nil {
-		err = replace(s.socketNotePath(), []byte(folder), 0o600)
+		err = control.Replace(s.site.SocketNote(), []byte(folder), 0o600)
 	}
 	return err
 }
 
-func (s Site) removeSocket() error {
-	folder, err := os.ReadFile(s.socketNotePath())
+func (s Keeper) removeSocket() error {
+	folder, err := os.ReadFile(s.site.SocketNote())
 	if err != nil || !isPrivate(string(folder)) {
 		return nil
 	}
@@ -82,8 +59,8 @@ func isPrivate(path string) bool {
 
 // spawn starts Pebble apart from the hook: what ends the hook does not end it,
 // and it holds nothing open of what the hook has, or Juju would wait for it.
-func (s Site) spawn() (pid int, err error) {
-	socket, err := s.socket()
+func (s Keeper) spawn() (pid int, err error) {
+	socket, err := s.site.Socket()
 	if err != nil {
 		return 0, err
 	}
@@ -95,9 +72,9 @@ func (s Site) spawn() (pid int, err error) {
 		return 0, err
 	}
 	defer log.Close()
-	command := exec.Command(s.pebbleProgram(), "run")
-	command.Dir = s.state
-	command.Env = []string{"PEBBLE=" + s.pebble(), "PEBBLE_SOCKET=" + socket, "PEBBLE_PERSIST=never"}
+	command := exec.Command(s.site.PebbleProgram(), "run")
+	command.Dir = s.site.State
+	command.Env = []string{"PEBBLE=" + s.site.PebbleDirectory(), "PEBBLE_SOCKET=" + socket, "PEBBLE_PERSIST=never"}
 	command.Stdout, command.Stderr = log, log // stdin is /dev/null
 	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := command.Start(); err != nil {
@@ -123,7 +100,7 @@ func closeOnExec() error {
 }
 
 // ended tells why a Pebble that spawn started has ended; nil while it runs.
-func (s Site) ended(pid int) error {
+func (s Keeper) ended(pid int) error {
 	var status syscall.WaitStatus
 	if ended, err := syscall.Wait4(pid, &status, syscall.WNOHANG, nil); err != nil || ended != pid {
 		return nil
@@ -136,7 +113,7 @@ func (s Site) ended(pid int) error {
 // killAll ends Pebble, then the daemon: asks, then kills. Pebble goes first,
 // since it would start the daemon again, and takes the daemon with it; but one
 // that was killed leaves the daemon behind, which keeps the port.
-func (s Site) killAll(ctx context.Context) error {
+func (s Keeper) killAll(ctx context.Context) error {
 	if len(s.all()) == 0 {
 		return nil // as in every hook where there is to be no service
 	}
@@ -162,14 +139,14 @@ func end(ctx context.Context, number syscall.Signal, find func() []int) error {
 	return poll(ctx, "its processes do not end", func() (bool, error) { return len(find()) == 0, nil })
 }
 
-func (s Site) all() []int {
+func (s Keeper) all() []int {
 	pebbles, daemons := s.processes()
 	return append(pebbles, daemons...)
 }
 
 // processes are those of Pebble and of the daemon. They are told by their
 // command lines, which name this unit's charm.
-func (s Site) processes() (pebbles, daemons []int) {
+func (s Keeper) processes() (pebbles, daemons []int) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return nil, nil
@@ -185,9 +162,9 @@ func (s Site) processes() (pebbles, daemons []int) {
 		}
 		words := strings.Split(string(line), "\x00")
 		switch {
-		case words[0] == s.pebbleProgram() && slices.Contains(words, "run"):
+		case words[0] == s.site.PebbleProgram() && slices.Contains(words, "run"):
 			pebbles = append(pebbles, pid)
-		case words[0] == s.program() && slices.Contains(words, "serve") && slices.Contains(words, s.spool()):
+		case words[0] == s.site.Program() && slices.Contains(words, "serve") && slices.Contains(words, s.site.SpoolPath()):
 			daemons = append(daemons, pid)
 		}
 	}

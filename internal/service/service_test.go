@@ -16,24 +16,25 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"tls-authority/internal/control"
 	"tls-authority/internal/service"
 )
 
 func TestStart(t *testing.T) {
 	t.Parallel()
 	site, plan := newSite(t), newPlan(t)
-	require.False(t, site.Exists())
-	require.ErrorContains(t, site.Check(t.Context()), "has not been started")
+	require.False(t, site.Site().Exists())
+	require.ErrorContains(t, site.Site().Check(t.Context()), "has not been started")
 	pebble, daemon := start(t, site, plan)
-	require.True(t, site.Exists())
+	require.True(t, site.Site().Exists())
 
 	t.Run("again changes nothing", func(t *testing.T) {
 		p, d := start(t, site, plan)
 		require.Equal(t, []int{pebble, daemon}, []int{p, d})
 	})
 	t.Run("the spool is the daemon's alone", func(t *testing.T) {
-		require.Nil(t, site.Spool().Owner)
-		state, err := os.Stat(site.Spool().Path)
+		require.Nil(t, site.Site().Spool().Owner)
+		state, err := os.Stat(site.Site().Spool().Path)
 		require.NoError(t, err)
 		require.Equal(t, os.FileMode(0o700), state.Mode().Perm())
 	})
@@ -43,7 +44,7 @@ func TestStart(t *testing.T) {
 		require.Equal(t, pebble, int(session))
 		working, err := os.Readlink(filepath.Join("/proc", strconv.Itoa(pebble), "cwd"))
 		require.NoError(t, err)
-		require.Equal(t, site.State(), working)
+		require.Equal(t, site.Site().State, working)
 	})
 	t.Run("another port moves it", func(t *testing.T) {
 		moved := newPlan(t)
@@ -55,8 +56,8 @@ func TestStart(t *testing.T) {
 	t.Run("stopped, nothing is left", func(t *testing.T) {
 		require.NoError(t, site.Stop(t.Context()))
 		requireNoProcess(t, site)
-		require.False(t, site.Exists())
-		require.NoDirExists(t, site.State())
+		require.False(t, site.Site().Exists())
+		require.NoDirExists(t, site.Site().State)
 		require.NoError(t, site.Stop(t.Context()), "there is none")
 	})
 }
@@ -88,13 +89,13 @@ func TestRestart(t *testing.T) {
 	require.EqualError(t, site.Restart(t.Context()), "cannot restart the status service: it has never been started")
 	pebble, daemon := start(t, site, plan)
 	require.NoError(t, syscall.Kill(pebble, syscall.SIGKILL))
-	eventually(t, func() bool { return site.Check(t.Context()) != nil }, "the end of Pebble shows")
-	require.EqualError(t, site.Check(t.Context()), "the status service is down: pebble does not run")
+	eventually(t, func() bool { return site.Site().Check(t.Context()) != nil }, "the end of Pebble shows")
+	require.EqualError(t, site.Site().Check(t.Context()), "the status service is down: pebble does not run")
 	_, daemons := site.Processes()
 	require.Equal(t, []int{daemon}, daemons, "the daemon outlives Pebble and keeps the port")
 
 	require.NoError(t, site.Restart(t.Context()))
-	require.NoError(t, site.Check(t.Context()))
+	require.NoError(t, site.Site().Check(t.Context()))
 	require.True(t, answers(plan))
 	_, d := processes(t, site)
 	require.NotEqual(t, daemon, d)
@@ -107,12 +108,12 @@ func TestSilentPebble(t *testing.T) {
 	pebble, daemon := start(t, site, plan)
 	require.NoError(t, syscall.Kill(pebble, syscall.SIGSTOP))
 	// All of its threads stop some time after the signal was sent.
-	eventually(t, func() bool { return site.Check(t.Context()) != nil }, "Pebble is silent")
-	require.ErrorContains(t, site.Check(t.Context()), "the status service is down: pebble does not answer")
+	eventually(t, func() bool { return site.Site().Check(t.Context()) != nil }, "Pebble is silent")
+	require.ErrorContains(t, site.Site().Check(t.Context()), "the status service is down: pebble does not answer")
 	require.NoError(t, syscall.Kill(daemon, 0))
 	require.NoError(t, site.Stop(t.Context()))
 	requireNoProcess(t, site)
-	require.NoDirExists(t, site.State())
+	require.NoDirExists(t, site.Site().State)
 }
 
 // TestPortTaken starts at an address where somebody else answers, of whom the
@@ -142,12 +143,12 @@ func TestUpgrade(t *testing.T) {
 	site, plan := newSite(t), newPlan(t)
 	pebble, daemon := start(t, site, plan)
 
-	upgrade(t, site.Program())
+	upgrade(t, site.Site().Program())
 	p, d := start(t, site, plan)
 	require.Equal(t, pebble, p)
 	require.NotEqual(t, daemon, d, "the daemon is the new program")
 
-	upgrade(t, site.Pebble())
+	upgrade(t, site.Site().PebbleProgram())
 	p, _ = start(t, site, plan)
 	require.NotEqual(t, pebble, p, "Pebble is the new program")
 }
@@ -192,49 +193,49 @@ func TestNothingIsInherited(t *testing.T) {
 func TestCannotStart(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		spoil func(t *testing.T, site service.Site, plan *service.Plan)
+		spoil func(t *testing.T, site service.Keeper, plan *control.Plan)
 		want  string
 	}{
-		"there is no Pebble": {func(t *testing.T, site service.Site, _ *service.Plan) {
-			require.NoError(t, os.Remove(site.Pebble()))
+		"there is no Pebble": {func(t *testing.T, site service.Keeper, _ *control.Plan) {
+			require.NoError(t, os.Remove(site.Site().PebbleProgram()))
 		}, "there is no program "},
-		"there is no program": {func(t *testing.T, site service.Site, _ *service.Plan) {
-			require.NoError(t, os.Remove(site.Program()))
+		"there is no program": {func(t *testing.T, site service.Keeper, _ *control.Plan) {
+			require.NoError(t, os.Remove(site.Site().Program()))
 		}, "there is no program "},
-		"Pebble cannot be run": {func(t *testing.T, site service.Site, _ *service.Plan) {
-			require.NoError(t, os.Remove(site.Pebble()))
-			require.NoError(t, os.WriteFile(site.Pebble(), []byte("no program"), 0o600))
+		"Pebble cannot be run": {func(t *testing.T, site service.Keeper, _ *control.Plan) {
+			require.NoError(t, os.Remove(site.Site().PebbleProgram()))
+			require.NoError(t, os.WriteFile(site.Site().PebbleProgram(), []byte("no program"), 0o600))
 		}, "cannot run Pebble: "},
-		"Pebble ends": {func(t *testing.T, site service.Site, _ *service.Plan) {
-			require.NoError(t, os.Remove(site.Pebble()))
-			require.NoError(t, os.Symlink(site.Program(), site.Pebble()+".new"))
-			require.NoError(t, os.Rename(site.Pebble()+".new", site.Pebble()))
+		"Pebble ends": {func(t *testing.T, site service.Keeper, _ *control.Plan) {
+			require.NoError(t, os.Remove(site.Site().PebbleProgram()))
+			require.NoError(t, os.Symlink(site.Site().Program(), site.Site().PebbleProgram()+".new"))
+			require.NoError(t, os.Rename(site.Site().PebbleProgram()+".new", site.Site().PebbleProgram()))
 		}, "pebble has ended: "},
-		"the program cannot be run": {func(t *testing.T, site service.Site, _ *service.Plan) {
-			require.NoError(t, os.Remove(site.Program()))
-			require.NoError(t, os.WriteFile(site.Program(), []byte("no program"), 0o600))
+		"the program cannot be run": {func(t *testing.T, site service.Keeper, _ *control.Plan) {
+			require.NoError(t, os.Remove(site.Site().Program()))
+			require.NoError(t, os.WriteFile(site.Site().Program(), []byte("no program"), 0o600))
 		}, "permission denied"},
-		"the address is another machine's": {func(_ *testing.T, _ service.Site, plan *service.Plan) {
+		"the address is another machine's": {func(_ *testing.T, _ service.Keeper, plan *control.Plan) {
 			plan.Address = "192.0.2.1"
 		}, "192.0.2.1 is not an address of this machine"},
-		"the address is a name": {func(_ *testing.T, _ service.Site, plan *service.Plan) {
+		"the address is a name": {func(_ *testing.T, _ service.Keeper, plan *control.Plan) {
 			plan.Address = "localhost"
 		}, `"localhost" is not an IP address`},
-		"the port is none": {func(_ *testing.T, _ service.Site, plan *service.Plan) {
+		"the port is none": {func(_ *testing.T, _ service.Keeper, plan *control.Plan) {
 			plan.Port = 65536
 		}, "65536 is not a port"},
-		"a Loki has no address": {func(_ *testing.T, _ service.Site, plan *service.Plan) {
-			plan.Logs = []service.LogTarget{{Name: "a", URL: "/push"}}
+		"a Loki has no address": {func(_ *testing.T, _ service.Keeper, plan *control.Plan) {
+			plan.Logs = []control.LogTarget{{Name: "a", URL: "/push"}}
 		}, `"/push" is not the address of a Loki`},
-		"two Lokis have one name": {func(_ *testing.T, _ service.Site, plan *service.Plan) {
-			one := service.LogTarget{Name: "a", URL: "http://a/push"}
-			plan.Logs = []service.LogTarget{one, one}
+		"two Lokis have one name": {func(_ *testing.T, _ service.Keeper, plan *control.Plan) {
+			one := control.LogTarget{Name: "a", URL: "http://a/push"}
+			plan.Logs = []control.LogTarget{one, one}
 		}, `there twice`},
-		"a label has a variable": {func(_ *testing.T, _ service.Site, plan *service.Plan) {
-			plan.Logs = []service.LogTarget{{Name: "a", URL: "http://a/push", Labels: map[string]string{"home": "$HOME"}}}
+		"a label has a variable": {func(_ *testing.T, _ service.Keeper, plan *control.Plan) {
+			plan.Logs = []control.LogTarget{{Name: "a", URL: "http://a/push", Labels: map[string]string{"home": "$HOME"}}}
 		}, `"home" of a Loki has a $`},
-		"the state is a file": {func(t *testing.T, site service.Site, _ *service.Plan) {
-			require.NoError(t, os.WriteFile(site.State(), nil, 0o600))
+		"the state is a file": {func(t *testing.T, site service.Keeper, _ *control.Plan) {
+			require.NoError(t, os.WriteFile(site.Site().State, nil, 0o600))
 		}, "cannot make its directory"},
 	}
 	for name, tc := range tests {
@@ -257,9 +258,9 @@ func TestLongPath(t *testing.T) {
 	long := filepath.Join(t.TempDir(), strings.Repeat("a long name ", 8), "it's")
 	site, plan := newSiteAt(t, long), newPlan(t)
 	pebble, _ := start(t, site, plan)
-	socket, err := site.Socket()
+	socket, err := site.Site().Socket()
 	require.NoError(t, err)
-	require.NotContains(t, socket, site.State())
+	require.NotContains(t, socket, site.Site().State)
 	state, err := os.Stat(filepath.Dir(socket))
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o700), state.Mode().Perm())
@@ -269,11 +270,11 @@ func TestLongPath(t *testing.T) {
 	// A machine that starts again has an empty /tmp.
 	require.NoError(t, syscall.Kill(pebble, syscall.SIGKILL))
 	require.NoError(t, os.RemoveAll(filepath.Dir(socket)))
-	require.Error(t, site.Check(t.Context()))
+	require.Error(t, site.Site().Check(t.Context()))
 	require.NoError(t, site.Restart(t.Context()))
-	require.NoError(t, site.Check(t.Context()))
+	require.NoError(t, site.Site().Check(t.Context()))
 
-	socket, err = site.Socket()
+	socket, err = site.Site().Socket()
 	require.NoError(t, err)
 	require.NoError(t, site.Stop(t.Context()))
 	require.NoDirExists(t, filepath.Dir(socket))
@@ -290,25 +291,7 @@ func TestListenEverywhere(t *testing.T) {
 				t.Skipf("this machine has no address %s: %v", address, err)
 			}
 			require.NoError(t, listener.Close())
-			start(t, newSite(t), service.Plan{Address: address, Port: listener.Addr().(*net.TCPAddr).Port})
+			start(t, newSite(t), control.Plan{Address: address, Port: listener.Addr().(*net.TCPAddr).Port})
 		})
 	}
-}
-
-func TestTrouble(t *testing.T) {
-	t.Parallel()
-	site := service.At(filepath.Join(t.TempDir(), "charm"), "authority/0")
-	require.Empty(t, site.Trouble())
-	require.NoError(t, site.SetTrouble(""), "there is none to remove")
-	require.NoDirExists(t, site.State())
-	require.NoError(t, site.SetTrouble("one\nline  "))
-	require.Equal(t, "one line", site.Trouble())
-	require.False(t, site.Exists(), "the service has not been started")
-	require.NoError(t, site.SetTrouble("another"))
-	require.Equal(t, "another", site.Trouble())
-	require.NoError(t, site.SetTrouble(""))
-	require.Empty(t, site.Trouble())
-	require.NoError(t, site.SetTrouble("last"))
-	require.NoError(t, site.Stop(t.Context()))
-	require.NoDirExists(t, site.State())
 }

@@ -9,20 +9,22 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"tls-authority/internal/control"
 )
 
 // Start makes the service do what the plan says, and waits until it does. It
 // changes nothing that is right already. When the service does not come up,
 // nothing of it is left running: a daemon of an older plan would tell at an
 // address that nobody knows any more.
-func (s Site) Start(ctx context.Context, p Plan) error {
+func (s Keeper) Start(ctx context.Context, p control.Plan) error {
 	ctx, cancel := context.WithTimeout(ctx, s.startWithin())
 	defer cancel()
-	return s.sentence("cannot start the status service", s.start(ctx, p))
+	return s.site.Sentence("cannot start the status service", s.start(ctx, p))
 }
 
 // Restart does what the last Start did, with what it was told.
-func (s Site) Restart(ctx context.Context) error {
+func (s Keeper) Restart(ctx context.Context) error {
 	k, err := s.readKept()
 	if errors.Is(err, fs.ErrNotExist) {
 		err = errors.New("it has never been started")
@@ -32,44 +34,30 @@ func (s Site) Restart(ctx context.Context) error {
 		defer cancel()
 		err = s.start(ctx, k.Plan)
 	}
-	return s.sentence("cannot restart the status service", err)
-}
-
-// Check tells why the service does not run; nil when it does.
-func (s Site) Check(ctx context.Context) error {
-	if !s.Exists() {
-		return errors.New("the status service has not been started")
-	}
-	ctx, cancel := context.WithTimeout(ctx, answerWithin)
-	defer cancel()
-	p, err := s.dial(ctx)
-	if err == nil {
-		err = p.checkService()
-	}
-	return s.sentence("the status service is down", err)
+	return s.site.Sentence("cannot restart the status service", err)
 }
 
 // Stop takes the service away, and everything that Start made but the user.
-func (s Site) Stop(ctx context.Context) error {
+func (s Keeper) Stop(ctx context.Context) error {
 	err := s.takeDown(ctx)
-	if err == nil && s.hasSystemd() {
+	if err == nil && s.site.HasSystemd() {
 		err = s.removeUnit(ctx)
 	}
 	if err == nil {
 		err = s.removeSocket()
 	}
 	if err == nil {
-		err = os.RemoveAll(s.state)
+		err = os.RemoveAll(s.site.State)
 	}
-	return s.sentence("cannot stop the status service", err)
+	return s.site.Sentence("cannot stop the status service", err)
 }
 
-func (s Site) start(ctx context.Context, p Plan) error {
-	if err := p.check(); err != nil {
+func (s Keeper) start(ctx context.Context, p control.Plan) error {
+	if err := checkPlan(p); err != nil {
 		return err
 	}
 	k, _ := s.readKept() // none, or none that can be read: Pebble is started anew
-	stamp, err := stampOf(s.pebbleProgram())
+	stamp, err := stampOf(s.site.PebbleProgram())
 	if err != nil {
 		return err
 	}
@@ -87,7 +75,7 @@ func (s Site) start(ctx context.Context, p Plan) error {
 		err = s.startPebble(ctx, p, wanted)
 	}
 	if err == nil {
-		err = awaitLive(ctx, p.live())
+		err = awaitLive(ctx, live(p))
 	}
 	if err != nil {
 		// Its own time: what ended may be the time to start.
@@ -103,18 +91,18 @@ func (s Site) start(ctx context.Context, p Plan) error {
 }
 
 // prepare makes all that has to be there before Pebble runs.
-func (s Site) prepare(ctx context.Context) error {
-	if s.hasSystemd() {
+func (s Keeper) prepare(ctx context.Context) error {
+	if s.site.HasSystemd() {
 		if err := s.makeAccount(ctx); err != nil {
 			return err
 		}
 	}
-	for _, path := range []string{s.state, s.spool(), s.pebble(), filepath.Dir(s.layerPath())} {
+	for _, path := range []string{s.site.State, s.site.SpoolPath(), s.site.PebbleDirectory(), filepath.Dir(s.layerPath())} {
 		if err := s.makeDirectory(path); err != nil {
 			return fmt.Errorf("cannot make its directory: %w", err)
 		}
 	}
-	if s.hasSystemd() {
+	if s.site.HasSystemd() {
 		return nil
 	}
 	return s.makeSocketFolder()
@@ -123,14 +111,14 @@ func (s Site) prepare(ctx context.Context) error {
 // makeDirectory makes one that hooks write, and that the group of the daemon
 // reads where that is another user. Nothing in it is ever the daemon's: what
 // serves the network cannot lead a hook, which may be root, elsewhere.
-func (s Site) makeDirectory(path string) error {
+func (s Keeper) makeDirectory(path string) error {
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return err
 	}
-	if !s.hasSystemd() {
+	if !s.site.HasSystemd() {
 		return os.Chmod(path, 0o700)
 	}
-	owner, err := s.owner()
+	owner, err := s.site.Owner()
 	if err == nil {
 		err = os.Chown(path, -1, owner.GID)
 	}
@@ -141,7 +129,7 @@ func (s Site) makeDirectory(path string) error {
 }
 
 // writeLayer keeps a layer where Pebble finds it when it starts.
-func (s Site) writeLayer(l layer) error {
+func (s Keeper) writeLayer(l layer) error {
 	text, err := l.encode()
 	if err != nil {
 		return err
@@ -150,13 +138,13 @@ func (s Site) writeLayer(l layer) error {
 		return nil
 	}
 	mode := fs.FileMode(0o600)
-	if s.hasSystemd() {
+	if s.site.HasSystemd() {
 		mode = 0o640
 	}
-	if err := replace(s.layerPath(), text, mode); err != nil || !s.hasSystemd() {
+	if err := control.Replace(s.layerPath(), text, mode); err != nil || !s.site.HasSystemd() {
 		return err
 	}
-	owner, err := s.owner()
+	owner, err := s.site.Owner()
 	if err == nil {
 		err = os.Chown(s.layerPath(), -1, owner.GID)
 	}
@@ -165,7 +153,7 @@ func (s Site) writeLayer(l layer) error {
 
 // startPebble starts Pebble, or starts it anew, and waits until it has started
 // what the layer says.
-func (s Site) startPebble(ctx context.Context, p Plan, wanted layer) error {
+func (s Keeper) startPebble(ctx context.Context, p control.Plan, wanted layer) error {
 	// Without the stamp of a Pebble: this hook may be killed before it runs.
 	if err := s.writeKept(kept{Plan: p}); err != nil {
 		return err
@@ -174,7 +162,7 @@ func (s Site) startPebble(ctx context.Context, p Plan, wanted layer) error {
 		return err
 	}
 	hasEnded := func() error { return nil } // systemd starts it again
-	if s.hasSystemd() {
+	if s.site.HasSystemd() {
 		if err := s.startUnit(ctx, p); err != nil {
 			return err
 		}
@@ -203,7 +191,7 @@ func (s Site) startPebble(ctx context.Context, p Plan, wanted layer) error {
 }
 
 // change gives a running Pebble the layer that is wanted.
-func (s Site) change(running pebble, k kept, wanted layer) error {
+func (s Keeper) change(running pebble, k kept, wanted layer) error {
 	text, err := wanted.withoutThoseOf(s.readLayer()).encode()
 	if err == nil {
 		err = s.writeKept(k)
@@ -218,8 +206,8 @@ func (s Site) change(running pebble, k kept, wanted layer) error {
 }
 
 // takeDown ends Pebble and the daemon, however they are.
-func (s Site) takeDown(ctx context.Context) error {
-	if s.hasSystemd() {
+func (s Keeper) takeDown(ctx context.Context) error {
+	if s.site.HasSystemd() {
 		return s.stopUnit(ctx)
 	}
 	return s.killAll(ctx)

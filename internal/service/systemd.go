@@ -4,7 +4,6 @@ package service
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,74 +11,38 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 
+	"tls-authority/internal/control"
 	"tls-authority/internal/spool"
 )
-
-// hasSystemd tells whether systemd runs the machine, as sd_booted(3) does, and
-// this user may give it units.
-func (s Site) hasSystemd() bool {
-	return s.host.superuser && isDirectory(filepath.Join(s.host.root, "run/systemd/system"))
-}
-
-// unitName is that of the systemd unit.
-func (s Site) unitName() string {
-	return "tls-authority-status-" + strings.ReplaceAll(s.unit, "/", "-") + ".service"
-}
-
-func (s Site) unitPath() string {
-	return filepath.Join(s.host.root, "etc/systemd/system", s.unitName())
-}
-
-// runtimeDirectory is what systemd makes below / for the socket. Its name does
-// not grow with that of the application, for which a socket has no room.
-func (s Site) runtimeDirectory() string {
-	digest := sha256.Sum256([]byte(s.state))
-	return fmt.Sprintf("run/tls-authority-%x", digest[:6])
-}
-
-// owner is the user and group of the daemon.
-func (s Site) owner() (*spool.Owner, error) {
-	account, err := user.Lookup(s.host.account)
-	if err != nil {
-		return nil, err
-	}
-	uid, err := strconv.Atoi(account.Uid)
-	if err != nil {
-		return nil, err
-	}
-	gid, err := strconv.Atoi(account.Gid)
-	return &spool.Owner{UID: uid, GID: gid}, err
-}
 
 // makeAccount makes the user and group of the daemon, unless they exist. They
 // are left for good: other units may be on the machine, and numbers of users
 // should not come back as those of others.
-func (s Site) makeAccount(ctx context.Context) error {
-	if _, err := user.Lookup(s.host.account); !errors.Is(err, user.UnknownUserError(s.host.account)) {
+func (s Keeper) makeAccount(ctx context.Context) error {
+	if _, err := user.Lookup(s.site.Account); !errors.Is(err, user.UnknownUserError(s.site.Account)) {
 		return err
 	}
-	return run(ctx, "useradd", "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", s.host.account)
+	return run(ctx, "useradd", "--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin", s.site.Account)
 }
 
 // hasUnit tells whether the unit is the one that the plan needs. Where there is
 // no systemd none is.
-func (s Site) hasUnit(p Plan) bool {
-	text, err := os.ReadFile(s.unitPath())
-	return !s.hasSystemd() || (err == nil && string(text) == s.unitFile(p))
+func (s Keeper) hasUnit(p control.Plan) bool {
+	text, err := os.ReadFile(s.site.UnitPath())
+	return !s.site.HasSystemd() || (err == nil && string(text) == s.unitFile(p))
 }
 
 // startUnit starts Pebble, or starts it anew, now and whenever the machine
 // starts.
-func (s Site) startUnit(ctx context.Context, p Plan) error {
-	if err := replace(s.unitPath(), []byte(s.unitFile(p)), 0o644); err != nil {
+func (s Keeper) startUnit(ctx context.Context, p control.Plan) error {
+	if err := control.Replace(s.site.UnitPath(), []byte(s.unitFile(p)), 0o644); err != nil {
 		return fmt.Errorf("cannot write its unit: %w", err)
 	}
 	// To enable it reloads what systemd knows, which takes seconds on a busy machine.
-	for _, arguments := range [][]string{{"enable", s.unitName()}, {"restart", s.unitName()}} {
+	for _, arguments := range [][]string{{"enable", s.site.UnitName()}, {"restart", s.site.UnitName()}} {
 		if err := run(ctx, "systemctl", arguments...); err != nil {
 			return err
 		}
@@ -89,15 +52,15 @@ func (s Site) startUnit(ctx context.Context, p Plan) error {
 
 // barred tells which directory keeps the user of the daemon out, if one does:
 // systemd says no more than that a program has failed.
-func (s Site) barred() error {
-	owner, err := s.owner()
-	if err != nil || !s.hasSystemd() {
+func (s Keeper) barred() error {
+	owner, err := s.site.Owner()
+	if err != nil || !s.site.HasSystemd() {
 		return nil
 	}
-	for _, path := range []string{s.state, filepath.Dir(s.program())} {
+	for _, path := range []string{s.site.State, filepath.Dir(s.site.Program())} {
 		for ; path != filepath.Dir(path); path = filepath.Dir(path) {
 			if state, err := os.Stat(path); err == nil && !mayEnter(state, *owner) {
-				return fmt.Errorf("user %s may not enter %s", s.host.account, path)
+				return fmt.Errorf("user %s may not enter %s", s.site.Account, path)
 			}
 		}
 	}
@@ -105,7 +68,7 @@ func (s Site) barred() error {
 }
 
 // mayEnter judges by the mode alone.
-func mayEnter(directory fs.FileInfo, who responder.Owner) bool {
+func mayEnter(directory fs.FileInfo, who spool.Owner) bool {
 	system, ok := directory.Sys().(*syscall.Stat_t)
 	switch mode := directory.Mode().Perm(); {
 	case !ok:
@@ -119,21 +82,21 @@ func mayEnter(directory fs.FileInfo, who responder.Owner) bool {
 	}
 }
 
-func (s Site) stopUnit(ctx context.Context) error {
-	if _, err := os.Stat(s.unitPath()); errors.Is(err, fs.ErrNotExist) {
+func (s Keeper) stopUnit(ctx context.Context) error {
+	if _, err := os.Stat(s.site.UnitPath()); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	return run(ctx, "systemctl", "disable", "--now", s.unitName())
+	return run(ctx, "systemctl", "disable", "--now", s.site.UnitName())
 }
 
-func (s Site) removeUnit(ctx context.Context) error {
-	if _, err := os.Stat(s.unitPath()); errors.Is(err, fs.ErrNotExist) {
+func (s Keeper) removeUnit(ctx context.Context) error {
+	if _, err := os.Stat(s.site.UnitPath()); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	// A unit that failed would be listed for good, as one that is not found. One
 	// that did not fail, or that systemd has forgotten, makes this an error.
-	_ = run(ctx, "systemctl", "reset-failed", s.unitName())
-	if err := os.Remove(s.unitPath()); err != nil {
+	_ = run(ctx, "systemctl", "reset-failed", s.site.UnitName())
+	if err := os.Remove(s.site.UnitPath()); err != nil {
 		return err
 	}
 	return run(ctx, "systemctl", "daemon-reload")
@@ -146,12 +109,12 @@ func (s Site) removeUnit(ctx context.Context) error {
 // its user it looks for there too: it may not look into a home, and would end
 // with an error, which makes a unit that is stopped one that failed. What the
 // daemon logs Pebble passes on, to the journal.
-func (s Site) unitFile(p Plan) string {
+func (s Keeper) unitFile(p control.Plan) string {
 	capabilities := ""
 	if p.Port < 1024 {
 		capabilities = "CAP_NET_BIND_SERVICE"
 	}
-	directory := "/" + s.runtimeDirectory()
+	directory := "/" + s.site.RuntimeDirectory()
 	return fmt.Sprintf(`[Unit]
 Description=Status service of %s
 After=network-online.target
@@ -196,8 +159,8 @@ AmbientCapabilities=%s
 
 [Install]
 WantedBy=multi-user.target
-`, s.unit, escape(filepath.Dir(s.layerPath())), escape(directory+"/layers"), escape(s.pebbleProgram()), escape("PEBBLE="+directory), escape("XDG_CONFIG_HOME="+directory), strings.ReplaceAll(s.state, "%", "%%"),
-		s.host.account, s.host.account, filepath.Base(s.runtimeDirectory()), capabilities, capabilities)
+`, s.site.Unit, escape(filepath.Dir(s.layerPath())), escape(directory+"/layers"), escape(s.site.PebbleProgram()), escape("PEBBLE="+directory), escape("XDG_CONFIG_HOME="+directory), strings.ReplaceAll(s.site.State, "%", "%%"),
+		s.site.Account, s.site.Account, filepath.Base(s.site.RuntimeDirectory()), capabilities, capabilities)
 }
 
 // escape makes a word of a line of a unit (systemd.syntax(7)).
