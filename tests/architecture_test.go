@@ -85,7 +85,7 @@ var layers = map[string]layer{
 	},
 	"internal/responder": {
 		ours:    []string{"internal/pki", "internal/spool"},
-		modules: []string{"golang.org/x/net/netutil"},
+		modules: []string{"github.com/prometheus/client_golang/prometheus", "golang.org/x/net/netutil"},
 		shunned: []string{"crypto/rand", "log", "os/exec"},
 		because: "responder answers from its spool alone: it decides nothing and never sees a key of the CA",
 	},

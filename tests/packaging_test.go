@@ -175,7 +175,7 @@ func TestDispatchIsLean(t *testing.T) {
 	dispatch, all := dependencies("./cmd/dispatch"), dependencies("./cmd/tls-authority")
 	for _, seldom := range []string{
 		"crypto/tls", "net/http", "regexp", "text/template",
-		"filippo.io/age", "github.com/canonical/pebble/client", "github.com/spf13/cobra",
+		"filippo.io/age", "github.com/canonical/pebble/client", "github.com/prometheus/client_golang/prometheus", "github.com/spf13/cobra",
 		"tls-authority/internal/action", "tls-authority/internal/backup", "tls-authority/internal/responder", "tls-authority/internal/service",
 	} {
 		require.False(t, slices.Contains(dispatch, seldom), "dispatch links %s", seldom)

@@ -104,7 +104,7 @@ func TestGeneratedMetrics(t *testing.T) {
 
 	source := string(readFile(t, filepath.Join("..", "responder", "metrics.go")))
 	written := map[string]bool{}
-	for _, match := range regexp.MustCompile(`e\.write\("([a-z_]+)"`).FindAllStringSubmatch(source, -1) {
+	for _, match := range regexp.MustCompile(`(?:gauge\(|Name: )"([a-z_]+)"`).FindAllStringSubmatch(source, -1) {
 		written["tls_authority_"+match[1]] = true
 	}
 	require.Equal(t, slices.Sorted(maps.Keys(written)), slices.Sorted(maps.Keys(emitted(t))), "the record has every metric")

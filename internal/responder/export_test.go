@@ -16,7 +16,7 @@ func NewFrom(status spool.Status, keys []pki.PrivateKey, clock func() time.Time)
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{clock: clock, log: slog.New(slog.DiscardHandler)}
+	s := newServer(clock, slog.New(slog.DiscardHandler))
 	s.view.Store(&view{snapshot: snapshot})
 	return s, nil
 }

@@ -91,7 +91,8 @@ func (s *Server) ServeHTTP(writer http.ResponseWriter, r *http.Request) {
 		s.serveHealth(w)
 	case path == "/metrics":
 		endpoint = "metrics"
-		s.serveMetrics(w)
+		w.Header().Set("Cache-Control", "no-store")
+		s.metrics.ServeHTTP(w, r)
 	default:
 		refuse(w, http.StatusNotFound, "there is nothing at this address")
 	}

@@ -65,10 +65,10 @@ func TestMetrics(t *testing.T) {
 	call(server, http.MethodPost, "/health", nil)
 	require.Equal(t, []string{
 		`backup_timestamp_seconds 1905247845.0`,
-		`ca_not_after_timestamp_seconds generation="1" active="true" 2220611444.0`,
-		`ca_not_after_timestamp_seconds generation="2" active="false" 2220611444.0`,
-		`ca_not_before_timestamp_seconds generation="1" active="true" 1905251145.0`,
-		`ca_not_before_timestamp_seconds generation="2" active="false" 1905251145.0`,
+		`ca_not_after_timestamp_seconds active="false" generation="2" 2220611444.0`,
+		`ca_not_after_timestamp_seconds active="true" generation="1" 2220611444.0`,
+		`ca_not_before_timestamp_seconds active="false" generation="2" 1905251145.0`,
+		`ca_not_before_timestamp_seconds active="true" generation="1" 1905251145.0`,
 		`certificate_not_after_timestamp_seconds application="etcd" unit="etcd/0" 1905255045.0`,
 		`certificate_renewal_timestamp_seconds application="etcd" unit="etcd/0" 1905251385.0`,
 		`certificates application="etcd" unit="etcd/0" 2.0`,
@@ -80,13 +80,13 @@ func TestMetrics(t *testing.T) {
 		`healthy 1.0`,
 		`hook_duration_seconds 1.5`,
 		`hook_tool_calls 31.0`,
-		`http_requests_total endpoint="ca" code="200" 1.0`,
-		`http_requests_total endpoint="ca" code="304" 1.0`,
-		`http_requests_total endpoint="crl" code="200" 1.0`,
-		`http_requests_total endpoint="crl" code="404" 1.0`,
-		`http_requests_total endpoint="ocsp" code="200" 5.0`,
-		`http_requests_total endpoint="other" code="404" 1.0`,
-		`http_requests_total endpoint="other" code="405" 1.0`,
+		`http_requests_total code="200" endpoint="ca" 1.0`,
+		`http_requests_total code="200" endpoint="crl" 1.0`,
+		`http_requests_total code="200" endpoint="ocsp" 5.0`,
+		`http_requests_total code="304" endpoint="ca" 1.0`,
+		`http_requests_total code="404" endpoint="crl" 1.0`,
+		`http_requests_total code="404" endpoint="other" 1.0`,
+		`http_requests_total code="405" endpoint="other" 1.0`,
 		`ocsp_answers_total result="good" 2.0`,
 		`ocsp_answers_total result="malformed-request" 1.0`,
 		`ocsp_answers_total result="revoked" 1.0`,
@@ -110,6 +110,20 @@ func TestMetricsEscape(t *testing.T) {
 	status.Metrics.Stage = "a\"b\\c\nd} 1\n\xff"
 	server := a.start(t, status, &at)
 	require.Contains(t, scrape(t, server), `rotation_stage stage="a\"b\\c\nd} 1\n�" 1.0`)
+}
+
+// TestMetricsOfAnOddStatus has two values for the same labels: the first counts,
+// and all else is told.
+func TestMetricsOfAnOddStatus(t *testing.T) {
+	t.Parallel()
+	at, a := now, newAuthority(t, now)
+	status := a.status(t)
+	status.Metrics.Leaves = []spool.Leaves{{Application: "etcd", Count: 1}, {Application: "etcd", Count: 2}}
+	lines := scrape(t, a.start(t, status, &at))
+	require.Contains(t, lines, "healthy 1.0")
+	require.Contains(t, lines, "certificates_expired 0.0")
+	require.Contains(t, lines, `certificates application="etcd" unit="" 1.0`)
+	require.NotContains(t, lines, `certificates application="etcd" unit="" 2.0`)
 }
 
 func TestMetricsWithoutSpool(t *testing.T) {

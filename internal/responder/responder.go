@@ -40,11 +40,12 @@ const (
 
 // Server answers from a spool. Make one with New.
 type Server struct {
-	spool  spool.Folder
-	clock  func() time.Time
-	log    *slog.Logger
-	view   atomic.Pointer[view] // never nil
-	counts counts
+	spool   spool.Folder
+	clock   func() time.Time
+	log     *slog.Logger
+	view    atomic.Pointer[view] // never nil
+	counts  counts
+	metrics http.Handler
 
 	reading sync.Mutex // guards what follows
 	read    spool.Stamp
@@ -59,9 +60,17 @@ type view struct {
 
 // New reads the spool, if there is one. A fault in it shows at /health.
 func New(folder spool.Folder, clock func() time.Time, log *slog.Logger) *Server {
-	s := &Server{spool: folder, clock: clock, log: log}
+	s := newServer(clock, log)
+	s.spool = folder
 	s.view.Store(&view{fault: errors.New("the spool has not been read")})
 	s.Reload()
+	return s
+}
+
+// newServer makes one that has not read anything.
+func newServer(clock func() time.Time, log *slog.Logger) *Server {
+	s := &Server{clock: clock, log: log, counts: newCounts()}
+	s.metrics = newMetrics(s)
 	return s
 }
 
