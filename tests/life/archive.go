@@ -14,8 +14,8 @@ import (
 )
 
 // Pack packs the charm of the repository at root into a folder and returns the
-// path of the archive. It is the charm that ships without its program, which a
-// life never runs and every unit would unpack.
+// path of the archive. It is the charm that ships without its own programs, which
+// a life never runs and every unit would unpack.
 func Pack(root, folder string) (string, error) {
 	cmd := exec.Command("go", "run", "./cmd/packcharm", "--out", folder)
 	cmd.Dir = root
@@ -31,10 +31,10 @@ func Pack(root, folder string) (string, error) {
 		return "", fmt.Errorf("%d charms were packed, want one", len(archives))
 	}
 	light := filepath.Join(folder, "light.charm")
-	return light, strip(archives[0], light, program)
+	return light, strip(archives[0], light, program, "bin/tls-authority")
 }
 
-// program is the name of the charm's program in its archive.
+// program is the name of what Juju runs in the archive of the charm.
 const program = "dispatch"
 
 func hasProgram(archive string) (bool, error) {
@@ -46,8 +46,8 @@ func hasProgram(archive string) (bool, error) {
 	return slices.ContainsFunc(files.File, func(f *zip.File) bool { return f.Name == program }), nil
 }
 
-// strip copies a zip archive without one of its members.
-func strip(from, to, member string) (err error) {
+// strip copies a zip archive without some of its members.
+func strip(from, to string, members ...string) (err error) {
 	archive, err := zip.OpenReader(from)
 	if err != nil {
 		return err
@@ -58,22 +58,22 @@ func strip(from, to, member string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, out.Close()) }()
-	return stripTo(out, &archive.Reader, member)
+	return stripTo(out, &archive.Reader, members)
 }
 
-func stripTo(out io.Writer, archive *zip.Reader, member string) error {
-	w, found := zip.NewWriter(out), false
+func stripTo(out io.Writer, archive *zip.Reader, members []string) error {
+	w, found := zip.NewWriter(out), 0
 	for _, f := range archive.File {
-		if f.Name == member {
-			found = true
+		if slices.Contains(members, f.Name) {
+			found++
 			continue
 		}
 		if err := w.Copy(f); err != nil {
 			return err
 		}
 	}
-	if !found {
-		return fmt.Errorf("the archive has no %s", member)
+	if found != len(members) {
+		return fmt.Errorf("the archive has %d of %v", found, members)
 	}
 	return w.Close()
 }
