@@ -10,14 +10,17 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// FuzzParseSettings checks that the quick way through JSON never reads what
-// YAML reads otherwise.
+// FuzzParseSettings checks that the quick ways never read what YAML reads
+// otherwise.
 func FuzzParseSettings(f *testing.F) {
 	for _, seed := range []string{`{"a":"b"}`, `{"a":1,"b":null}`, "a: b", `{"a":"\ud83d"}`, `{"a":"\/\u003c"}`, `{"a":["b"]}`, "{\"a\":\n\"b\"}"} {
 		f.Add([]byte(seed))
 	}
+	for _, seed := range []string{`{"a":'[{"b": "c\n"}]',"d":"\\\n",'''' x''':"\""}`, `{"a":'it''s '}`, `{'a':''}`, `{'a':'b'}'`, `{'a':'','a':"1"}`, `{'a':"\"}`, `{"a":' b','c':'d''}`} {
+		f.Add([]byte(seed))
+	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		if !isPlainJSON(text) {
+		if _, quoted := parseQuoted(string(text)); !quoted && !isPlainJSON(text) {
 			return
 		}
 		quick, err := parseSettings(text)
