@@ -27,6 +27,9 @@ func (a *answers) Run(_ context.Context, c juju.Command) ([]byte, error) {
 	if !found {
 		return nil, &juju.Error{Command: c.Name, Code: 1, Message: "relation not found"}
 	}
+	if c.Stdout != nil {
+		return nil, c.Stdout(strings.NewReader(answer), len(answer))
+	}
 	return []byte(answer), nil
 }
 

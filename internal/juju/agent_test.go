@@ -3,6 +3,7 @@
 package juju_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -262,5 +263,9 @@ func fails(code int, text string) juju.Response {
 type runnerFunc func(juju.Command) ([]byte, error)
 
 func (f runnerFunc) Run(_ context.Context, c juju.Command) ([]byte, error) {
-	return f(c)
+	stdout, err := f(c)
+	if err != nil || c.Stdout == nil {
+		return stdout, err
+	}
+	return nil, c.Stdout(bytes.NewReader(stdout), 0)
 }

@@ -3,184 +3,231 @@
 package juju
 
 import (
-	"bytes"
-	"encoding/json"
-	"slices"
+	"bufio"
+	"errors"
+	"io"
+	"strconv"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
-// Databags reach megabytes, and a hook reads and writes one or two of them
-// whole. What follows does it in one pass and one copy; encoding/json takes
-// three passes and three.
+// Databags reach megabytes, and a hook reads one or two of them whole. The JSON
+// that relation-get prints is therefore read as it arrives, into the one text
+// that is kept; encoding/json wants all of it first and passes over it three
+// times.
 
-// decodeBag reads a JSON object of strings, as relation-get prints it. What is
-// not quite that, if only by its spaces, is left to encoding/json.
-func decodeBag(text []byte) (map[string]string, error) {
-	if bag, ok := scanBag(text); ok {
-		return bag, nil
-	}
-	var bag map[string]string
-	err := json.Unmarshal(text, &bag)
-	return bag, err
+const (
+	// chunk is how much of a databag is held besides its text.
+	chunk = 64 << 10
+	// maxBag is how much memory the agent's word alone can take: what the
+	// controller keeps of one databag (MongoDB's limit for a document).
+	maxBag = 16 << 20
+)
+
+// errBag tells of an answer that is no object of strings.
+var errBag = errors.New("not a JSON object of strings")
+
+// bagReader reads a JSON object of strings with the meaning that encoding/json
+// gives it. What it reads after a failure means nothing.
+type bagReader struct {
+	in *bufio.Reader
+	// text is all keys and values, one after the other. They are parts of it,
+	// and so none is copied, however large.
+	text   strings.Builder
+	failed bool
 }
 
-func scanBag(text []byte) (map[string]string, bool) {
-	rest, ok := bytes.CutPrefix(bytes.TrimRight(text, "\n"), []byte("{"))
-	if !ok {
+// part is a place in the text of a bag.
+type part struct{ from, to int }
+
+// readBag reads an object of strings; nil for null. Its size is known, or 0. It
+// reads ahead by in, which the next bag may use again.
+func readBag(r io.Reader, size int, in *bufio.Reader) (map[string]string, error) {
+	in.Reset(r)
+	b := bagReader{in: in}
+	b.text.Grow(min(size, maxBag))
+	parts, isObject := b.object()
+	b.space()
+	if _, err := in.Peek(1); b.failed || err == nil {
+		return nil, errBag
+	}
+	if !isObject {
+		return nil, nil
+	}
+	bag, text := make(map[string]string, len(parts)/2), b.text.String()
+	for ; len(parts) > 0; parts = parts[2:] {
+		bag[text[parts[0].from:parts[0].to]] = text[parts[1].from:parts[1].to]
+	}
+	return bag, nil
+}
+
+// object reads keys and values in turns; false for null.
+func (b *bagReader) object() (parts []part, isObject bool) {
+	b.space()
+	if b.peek() == 'n' {
+		b.expect("null")
 		return nil, false
 	}
-	bag := map[string]string{}
-	for first := true; ; first = false {
-		if string(rest) == "}" {
-			return bag, true
-		}
-		if !first {
-			if rest, ok = bytes.CutPrefix(rest, []byte(",")); !ok {
-				return nil, false
-			}
-		}
-		var key, value string
-		if key, rest, ok = scanString(rest); !ok {
-			return nil, false
-		}
-		if rest, ok = bytes.CutPrefix(rest, []byte(":")); !ok {
-			return nil, false
-		}
-		if value, rest, ok = scanString(rest); !ok {
-			return nil, false
-		}
-		bag[key] = value
+	b.expect("{")
+	b.space()
+	if b.accept('}') {
+		return nil, true
 	}
-}
-
-// scanString reads the JSON string at the beginning of text.
-func scanString(text []byte) (value string, rest []byte, ok bool) {
-	if len(text) == 0 || text[0] != '"' {
-		return "", nil, false
-	}
-	end := stringEnd(text)
-	if end < 0 {
-		return "", nil, false
-	}
-	quoted, rest := text[:end+1], text[end+1:]
-	if value, ok = unquote(quoted[1:end]); ok {
-		return value, rest, true
-	}
-	err := json.Unmarshal(quoted, &value)
-	return value, rest, err == nil
-}
-
-// stringEnd is the place of the quote that ends the string which begins with
-// text; -1 without one.
-func stringEnd(text []byte) int {
-	for end := 1; ; end++ {
-		i := bytes.IndexByte(text[end:], '"')
-		if i < 0 {
-			return -1
+	for !b.failed {
+		key := b.string()
+		b.space()
+		b.expect(":")
+		b.space()
+		value := part{b.text.Len(), b.text.Len()}
+		if b.peek() == 'n' {
+			b.expect("null") // no text
+		} else {
+			value = b.string()
 		}
-		end += i
-		backslashes := 0
-		for text[end-1-backslashes] == '\\' {
-			backslashes++
-		}
-		if backslashes%2 == 0 {
-			return end
-		}
-	}
-}
-
-// unquote returns the text of the inside of a JSON string that has no escapes
-// but the short ones, and no bytes that JSON or UTF-8 does not allow; false for
-// any other.
-func unquote(inside []byte) (string, bool) {
-	if !utf8.Valid(inside) {
-		return "", false
-	}
-	var text strings.Builder
-	text.Grow(len(inside))
-	for {
-		i := bytes.IndexByte(inside, '\\')
-		plain := inside
-		if i >= 0 {
-			plain = inside[:i]
-		}
-		if slices.ContainsFunc(plain, isControl) {
-			return "", false
-		}
-		text.Write(plain)
-		if i < 0 {
-			return text.String(), true
-		}
-		const escapes, meanings = `"\/bfnrt`, "\"\\/\b\f\n\r\t"
-		meaning := strings.IndexByte(escapes, inside[i+1])
-		if meaning < 0 {
-			return "", false
-		}
-		text.WriteByte(meanings[meaning])
-		inside = inside[i+2:]
-	}
-}
-
-func isControl(c byte) bool { return c < ' ' }
-
-// encodeBag writes JSON that is YAML too, which is what relation-set reads,
-// with sorted keys. YAML refuses some characters that JSON leaves alone, or
-// takes them for line breaks (YAML 1.1, section 5.1), and one of them in a
-// requirer's text must not make the hook fail; escaped they pass.
-func encodeBag(bag map[string]string) []byte {
-	size := 2
-	keys := make([]string, 0, len(bag))
-	for key, value := range bag {
-		keys = append(keys, key)
-		size += len(key) + len(value) + len(value)/16 + 8
-	}
-	slices.Sort(keys)
-	text := append(make([]byte, 0, size), '{')
-	for i, key := range keys {
-		if i > 0 {
-			text = append(text, ',')
-		}
-		text = appendQuoted(text, key)
-		text = append(text, ':')
-		text = appendQuoted(text, bag[key])
-	}
-	return append(text, '}')
-}
-
-// appendQuoted appends a JSON string.
-func appendQuoted(text []byte, value string) []byte {
-	text = append(text, '"')
-	for len(value) > 0 {
-		plain := 0
-		for plain < len(value) && isPlain(value[plain]) {
-			plain++
-		}
-		text = append(text, value[:plain]...)
-		if value = value[plain:]; value == "" {
+		parts = append(parts, key, value)
+		b.space()
+		if b.accept('}') {
 			break
 		}
-		r, size := utf8.DecodeRuneInString(value)
-		text = appendRune(text, r, size)
-		value = value[size:]
+		b.expect(",")
+		b.space()
 	}
-	return append(text, '"')
+	return parts, true
 }
 
-// isPlain tells the bytes that stand for themselves.
-func isPlain(c byte) bool {
-	return c >= ' ' && c < 0x7f && c != '"' && c != '\\'
+// string reads a string into the text.
+func (b *bagReader) string() part {
+	from := b.text.Len()
+	b.expect(`"`)
+	for !b.failed && !b.accept('"') {
+		ahead, _ := b.in.Peek(b.in.Buffered())
+		read := b.plain(ahead)
+		b.in.Discard(read)
+		if read == 0 {
+			b.odd()
+		}
+	}
+	return part{from, b.text.Len()}
 }
 
-func appendRune(text []byte, r rune, size int) []byte {
-	switch {
-	case r == '"' || r == '\\':
-		return append(text, '\\', byte(r))
-	case r == '\n':
-		return append(text, '\\', 'n')
-	case r == utf8.RuneError && size == 1, r < ' ', r >= 0x7f && r <= 0x9f, r == 0x2028, r == 0x2029, r == 0xfeff, r == 0xfffe, r == 0xffff:
-		const digits = "0123456789abcdef"
-		return append(text, '\\', 'u', digits[r>>12&15], digits[r>>8&15], digits[r>>4&15], digits[r&15])
+// plain reads what stands for itself and the short escapes, and tells how many
+// bytes that is: nearly all there is in a databag.
+func (b *bagReader) plain(ahead []byte) (read int) {
+	for {
+		end := read
+		for end < len(ahead) && isPlain(ahead[end]) {
+			end++
+		}
+		b.text.Write(ahead[read:end])
+		read = end
+		if end+1 >= len(ahead) || ahead[end] != '\\' {
+			return read
+		}
+		c := escaped(ahead[end+1])
+		if c == 0 {
+			return read
+		}
+		b.text.WriteByte(c)
+		read += 2
 	}
-	return utf8.AppendRune(text, r)
+}
+
+// odd reads one character of another kind: beyond ASCII, with a long escape, or
+// with one that is not read ahead as a whole.
+func (b *bagReader) odd() {
+	c := b.peek()
+	if c < ' ' { // or nothing
+		b.failed = true
+		return
+	}
+	if c == '\\' {
+		b.escape()
+		return
+	}
+	ahead, _ := b.in.Peek(utf8.UTFMax)
+	r, size := utf8.DecodeRune(ahead) // U+FFFD for a byte that is no UTF-8
+	b.text.WriteRune(r)
+	b.in.Discard(size)
+}
+
+func (b *bagReader) escape() {
+	if r, ok := b.unit(); ok {
+		b.in.Discard(unitSize)
+		// Half a character without its other half is U+FFFD.
+		if low, ok := b.unit(); ok && utf16.DecodeRune(r, low) != utf8.RuneError {
+			b.in.Discard(unitSize)
+			r = utf16.DecodeRune(r, low)
+		}
+		b.text.WriteRune(r)
+		return
+	}
+	b.expect(`\`)
+	c := escaped(b.peek())
+	b.failed = b.failed || c == 0
+	b.text.WriteByte(c)
+	b.in.Discard(1)
+}
+
+// escaped is the meaning of a short escape; 0 for what is none.
+func escaped(c byte) byte {
+	switch c {
+	case '"', '\\', '/':
+		return c
+	case 'b':
+		return '\b'
+	case 'f':
+		return '\f'
+	case 'n':
+		return '\n'
+	case 'r':
+		return '\r'
+	case 't':
+		return '\t'
+	}
+	return 0
+}
+
+// unitSize is the length of an escape like \u00e9.
+const unitSize = 6
+
+// unit looks at a unit of UTF-16 that is escaped.
+func (b *bagReader) unit() (rune, bool) {
+	ahead, _ := b.in.Peek(unitSize)
+	digits, ok := strings.CutPrefix(string(ahead), `\u`)
+	if !ok || len(ahead) < unitSize {
+		return 0, false
+	}
+	unit, err := strconv.ParseUint(digits, 16, 16)
+	return rune(unit), err == nil
+}
+
+// space steps over white space.
+func (b *bagReader) space() {
+	for c := b.peek(); c == ' ' || c == '\t' || c == '\r' || c == '\n'; c = b.peek() {
+		b.in.Discard(1)
+	}
+}
+
+func (b *bagReader) expect(token string) {
+	for i := range len(token) {
+		b.failed = b.failed || !b.accept(token[i])
+	}
+}
+
+func (b *bagReader) accept(c byte) bool {
+	if b.peek() != c {
+		return false
+	}
+	b.in.Discard(1)
+	return true
+}
+
+// peek is the next byte; 0 at the end. JSON has no byte 0.
+func (b *bagReader) peek() byte {
+	ahead, err := b.in.Peek(1)
+	if err != nil {
+		return 0
+	}
+	return ahead[0]
 }

@@ -3,6 +3,7 @@
 package juju
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -18,6 +19,8 @@ type Client struct {
 	scratch string
 	// calls counts the tools that were called.
 	calls int
+	// bags reads databags ahead, one after the other.
+	bags *bufio.Reader
 }
 
 // NewClient makes a client that runs its tools by r. Folders for secret
@@ -41,6 +44,14 @@ func (c *Client) IsLeader(ctx context.Context) (bool, error) {
 // default is null. A secret option is a string with the secret's URI.
 func (c *Client) Config(ctx context.Context) (map[string]json.RawMessage, error) {
 	return queryMap[json.RawMessage](ctx, c, "config-get", "--all")
+}
+
+// ahead is made when the first databag is read.
+func (c *Client) ahead() *bufio.Reader {
+	if c.bags == nil {
+		c.bags = bufio.NewReaderSize(nil, chunk)
+	}
+	return c.bags
 }
 
 // LogLevel is Juju's name of a level of the model's log.

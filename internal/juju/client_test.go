@@ -3,6 +3,7 @@
 package juju_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -380,19 +381,16 @@ func TestEveryCharacterSurvivesRelationSet(t *testing.T) {
 			bag[fmt.Sprintf("block-%x", r>>8)] += string(r)
 		}
 	}
-	var stdin []byte
+	var stdin bytes.Buffer
 	client := juju.NewClient(runnerFunc(func(c juju.Command) ([]byte, error) {
-		stdin = c.Stdin
-		return nil, nil
+		_, err := c.Stdin.WriteTo(&stdin)
+		return nil, err
 	}), "")
 	err := client.WriteUnitBag(context.Background(), juju.RelationID{Endpoint: "x", Number: 1}, bag)
 	require.NoError(t, err)
 
 	var read map[string]string
-	require.NoError(t, json.Unmarshal(stdin, &read))
-	require.Equal(t, bag, read)
-	read = nil
-	require.NoError(t, yaml.Unmarshal(stdin, &read))
+	require.NoError(t, yaml.Unmarshal(stdin.Bytes(), &read))
 	require.Equal(t, bag, read)
 }
 
@@ -439,15 +437,22 @@ func TestActionResultsHaveALimit(t *testing.T) {
 
 func TestCommandsPrintRedacted(t *testing.T) {
 	t.Parallel()
-	command := juju.Command{Name: "relation-set", Args: []string{"hidden"}, Stdin: []byte("hidden"), HasStdin: true}
+	var command juju.Command
+	client := juju.NewClient(runnerFunc(func(c juju.Command) ([]byte, error) {
+		command = c
+		return nil, nil
+	}), "")
+	require.NoError(t, client.WriteUnitBag(context.Background(), juju.RelationID{}, map[string]string{"key": "hidden"}))
 	secret := juju.Secret{Label: "ca-1", Content: map[string][]byte{"private-key": []byte("hidden")}}
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
 		require.Equal(t, "relation-set [redacted]", fmt.Sprintf(verb, command))
+		require.Equal(t, "settings [redacted]", fmt.Sprintf(verb, command.Stdin))
 		require.Equal(t, "secret ca-1 [redacted]", fmt.Sprintf(verb, secret))
 	}
-	for _, value := range []any{command, secret} {
+	for _, value := range []any{command, command.Stdin, secret} {
 		text, err := json.Marshal(value)
 		require.NoError(t, err)
+		require.NotContains(t, string(text), "hidden")
 		require.NotContains(t, string(text), "aGlkZGVu") // base64 of "hidden"
 	}
 }

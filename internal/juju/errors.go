@@ -48,7 +48,7 @@ func newError(c Command, code int, stderr []byte) *Error {
 		message = cause
 	}
 	message = cut(message, maxErrorMessage)
-	if repeats(message, c.Stdin) {
+	if c.Stdin != nil && repeats(message, c.Stdin) {
 		message = "(not shown: the message repeats the tool's input)"
 	}
 	return &Error{Command: c.Name, Code: code, Message: message}
@@ -57,10 +57,12 @@ func newError(c Command, code int, stderr []byte) *Error {
 // repeats finds every run of 31 bytes that text has in common with input:
 // such a run covers one of the 16-byte pieces looked for. A line of a PEM key
 // is 64 bytes.
-func repeats(text string, input []byte) bool {
+func repeats(text string, stdin *Settings) bool {
+	var input bytes.Buffer
+	stdin.WriteTo(&input)
 	const piece = 16
 	for ; len(text) >= piece; text = text[piece:] {
-		if bytes.Contains(input, []byte(text[:piece])) {
+		if bytes.Contains(input.Bytes(), []byte(text[:piece])) {
 			return true
 		}
 	}

@@ -38,9 +38,12 @@ func (r *execRunner) Run(ctx context.Context, c Command) ([]byte, error) {
 	command.Stdout = &stdout
 	command.Stderr = &stderr
 	command.WaitDelay = 5 * time.Second // a killed tool's children may hold its pipes
-	if c.HasStdin {
+	if c.Stdin != nil {
 		// Without this a tool that reads its input finds the end at once.
-		command.Stdin = bytes.NewReader(c.Stdin)
+		var stdin bytes.Buffer
+		stdin.Grow(c.Stdin.Len())
+		c.Stdin.WriteTo(&stdin)
+		command.Stdin = &stdin
 	}
 
 	err = command.Start()
@@ -49,7 +52,7 @@ func (r *execRunner) Run(ctx context.Context, c Command) ([]byte, error) {
 	}
 	err = command.Wait()
 	if err == nil {
-		return stdout.Bytes(), nil
+		return c.read(&stdout, stdout.Len())
 	}
 	exit, exited := errors.AsType[*exec.ExitError](err)
 	switch {

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"slices"
 )
 
@@ -58,15 +59,20 @@ func (c *Client) ReadApplicationBag(ctx context.Context, r RelationID, applicati
 }
 
 func (c *Client) readBag(ctx context.Context, r RelationID, owner string, args ...string) (map[string]string, error) {
-	stdout, err := c.call(ctx, Command{Name: "relation-get", Args: append([]string{"--format", "json"}, args...)})
+	var bag map[string]string
+	_, err := c.call(ctx, Command{
+		Name: "relation-get", Args: append([]string{"--format", "json"}, args...),
+		Stdout: func(stdout io.Reader, size int) (err error) {
+			if bag, err = readBag(stdout, size, c.ahead()); err != nil {
+				err = unexpectedAnswer("relation-get")
+			}
+			return err
+		},
+	})
 	if err != nil {
 		return nil, fmt.Errorf("cannot read data of %s in %s: %w", owner, r, err)
 	}
-	bag, err := decodeBag(stdout)
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("cannot read data of %s in %s: %w", owner, r, unexpectedAnswer("relation-get"))
-	case bag == nil:
+	if bag == nil {
 		return map[string]string{}, nil
 	}
 	return bag, nil
@@ -76,22 +82,37 @@ func (c *Client) readBag(ctx context.Context, r RelationID, owner string, args .
 // removes its key, keys that are not named stay. Juju holds the changes until
 // the hook succeeds. No changes, no call.
 func (c *Client) WriteUnitBag(ctx context.Context, r RelationID, changes map[string]string) error {
-	return c.writeBag(ctx, r, changes, "-r", r.String(), "--file", "-")
+	return c.writeBag(ctx, r, whole(changes), "-r", r.String(), "--file", "-")
 }
 
 // WriteApplicationBag is WriteUnitBag for the application's data, which only
 // the leader may write: ErrNotLeader.
 func (c *Client) WriteApplicationBag(ctx context.Context, r RelationID, changes map[string]string) error {
+	return c.WriteApplicationPieces(ctx, r, whole(changes))
+}
+
+// WriteApplicationPieces is WriteApplicationBag for values that are in pieces,
+// which Juju gets as one text. They may be megabytes: nothing puts them together.
+func (c *Client) WriteApplicationPieces(ctx context.Context, r RelationID, changes map[string][]string) error {
 	return c.writeBag(ctx, r, changes, "-r", r.String(), "--app", "--file", "-")
+}
+
+// whole makes each value one piece.
+func whole(changes map[string]string) map[string][]string {
+	pieces := make(map[string][]string, len(changes))
+	for key, value := range changes {
+		pieces[key] = []string{value}
+	}
+	return pieces
 }
 
 // writeBag hands the changes over on standard input. As arguments they would
 // lose a PEM's last newline, be limited, and show keys to the whole machine.
-func (c *Client) writeBag(ctx context.Context, r RelationID, changes map[string]string, args ...string) error {
+func (c *Client) writeBag(ctx context.Context, r RelationID, changes map[string][]string, args ...string) error {
 	if len(changes) == 0 {
 		return nil
 	}
-	_, err := c.call(ctx, Command{Name: "relation-set", Args: args, Stdin: encodeBag(changes), HasStdin: true})
+	_, err := c.call(ctx, Command{Name: "relation-set", Args: args, Stdin: newSettings(changes)})
 	if err != nil {
 		return fmt.Errorf("cannot write data of %s: %w", r, err)
 	}

@@ -5,11 +5,11 @@ package juju
 import (
 	"bufio"
 	"context"
-	"encoding/gob"
 	"errors"
 	"fmt"
+	"io"
 	"net"
-	"reflect"
+	"strings"
 )
 
 // rpcRunner runs tools by calls to the unit agent, all on one connection. A
@@ -23,8 +23,7 @@ import (
 type rpcRunner struct {
 	connection net.Conn
 	out        *bufio.Writer
-	encoder    *gob.Encoder
-	decoder    *gob.Decoder
+	in         *gobReader
 	sequence   uint64
 	broken     bool
 	// call is what every request has in common.
@@ -42,20 +41,6 @@ type probed struct {
 // probeCommand changes nothing, and every hook needs its answer.
 func probeCommand() Command { return Command{Name: "is-leader", Args: []string{"--format", "json"}} }
 
-// requestHeader goes before each request (net/rpc.Request).
-type requestHeader struct {
-	ServiceMethod string
-	Seq           uint64
-}
-
-// responseHeader comes before each response (net/rpc.Response). Where Error is
-// set, what follows is an empty value.
-type responseHeader struct {
-	ServiceMethod string
-	Seq           uint64
-	Error         string
-}
-
 // refusal is the error that the agent itself answers with: the call did not
 // run.
 type refusal string
@@ -66,12 +51,10 @@ func (r refusal) Error() string { return string(r) }
 var errClosed = errors.New("connection is closed")
 
 func newRPCRunner(connection net.Conn, call Request) *rpcRunner {
-	out := bufio.NewWriter(connection)
 	return &rpcRunner{
 		connection: connection,
-		out:        out,
-		encoder:    gob.NewEncoder(out),
-		decoder:    gob.NewDecoder(bufio.NewReader(connection)),
+		out:        bufio.NewWriterSize(connection, chunk),
+		in:         newGobReader(bufio.NewReader(connection)),
 		call:       call,
 	}
 }
@@ -87,61 +70,96 @@ func (r *rpcRunner) Run(ctx context.Context, c Command) ([]byte, error) {
 		r.probe = nil
 		return probe.stdout, probe.err
 	}
-	request := r.call
-	request.CommandName = c.Name
-	request.Args = c.Args
-	request.StdinSet = c.HasStdin
-	request.Stdin = c.Stdin
-
 	// Closing ends a blocked write as well as a blocked read.
 	stop := context.AfterFunc(ctx, func() { r.connection.Close() })
-	var response Response
-	err = r.exchange(request, &response)
+	a, err := r.exchange(c)
 	stop()
 	if err != nil {
 		return nil, callError(ctx, c.Name, err)
 	}
-	if response.Code != 0 {
-		return nil, newError(c, response.Code, response.Stderr)
+	if a.code != 0 {
+		return nil, newError(c, a.code, a.stderr)
 	}
-	return response.Stdout, nil
+	return a.stdout, a.unread
+}
+
+// answered is what became of a call that ran.
+type answered struct {
+	code           int
+	stdout, stderr []byte
+	// silent tells that there was no standard output: gob leaves out what is
+	// empty.
+	silent bool
+	// unread is the error of Command.Stdout.
+	unread error
 }
 
 // exchange makes one call. After an error that is no refusal the stream is of
 // no more use.
-func (r *rpcRunner) exchange(request Request, response *Response) error {
+func (r *rpcRunner) exchange(c Command) (answered, error) {
 	if r.broken {
-		return errClosed
+		return answered{}, errClosed
 	}
 	r.broken = true
+	if err := r.send(c); err != nil {
+		return answered{}, err
+	}
+	a, err := r.receive(c)
+	_, refused := errors.AsType[refusal](err)
+	r.broken = err != nil && !refused
+	return a, err
+}
+
+func (r *rpcRunner) send(c Command) error {
+	request := r.call
+	request.CommandName = c.Name
+	request.Args = c.Args
+	request.StdinSet = c.Stdin != nil
 	r.sequence++
-	err := errors.Join(
-		r.encoder.Encode(requestHeader{ServiceMethod: ServiceMethod, Seq: r.sequence}),
-		r.encoder.Encode(request),
-		r.out.Flush(),
+	if r.sequence == 1 {
+		r.out.WriteString(defineHeader)
+	}
+	writeHeader(r.out, r.sequence)
+	if r.sequence == 1 {
+		r.out.WriteString(defineRequest)
+	}
+	writeRequest(r.out, request, c.Stdin)
+	return r.out.Flush() // or the error before
+}
+
+// receive reads the answer as it arrives (net/rpc.Response, and Response).
+// Where the agent refuses, what follows is an empty value.
+func (r *rpcRunner) receive(c Command) (answered, error) {
+	var sequence uint64
+	var refused string
+	err := r.in.value(
+		gobKnown{gobField{"Seq", gobUint}, func() { sequence = r.in.uint() }},
+		gobKnown{gobField{"Error", gobString}, func() { refused = string(r.in.bytes()) }},
 	)
-	if err != nil {
-		return err
-	}
-	var header responseHeader
-	if err := r.decoder.Decode(&header); err != nil {
-		return err
-	}
-	if header.Seq != r.sequence {
-		return fmt.Errorf("call %d was answered by %d", r.sequence, header.Seq)
-	}
-	if header.Error != "" {
-		if err := r.decoder.DecodeValue(reflect.Value{}); err != nil {
-			return err
+	switch {
+	case err != nil:
+		return answered{}, err
+	case sequence != r.sequence:
+		return answered{}, fmt.Errorf("call %d was answered by %d", r.sequence, sequence)
+	case refused != "":
+		if err := r.in.value(); err != nil {
+			return answered{}, err
 		}
-		r.broken = false
-		return refusal(header.Error)
+		return answered{}, refusal(refused)
 	}
-	if err := r.decoder.Decode(response); err != nil {
-		return err
+	a := answered{silent: true}
+	err = r.in.value(
+		gobKnown{gobField{"Code", gobInt}, func() { a.code = int(r.in.int()) }},
+		gobKnown{gobField{"Stderr", gobBytes}, func() { a.stderr = r.in.bytes() }},
+		gobKnown{gobField{"Stdout", gobBytes}, func() {
+			a.silent = false
+			r.in.stream(func(stdout io.Reader, size int) { a.stdout, a.unread = c.read(stdout, size) })
+		}},
+	)
+	if err == nil && a.silent {
+		a.stdout, a.unread = c.read(strings.NewReader(""), 0)
 	}
-	r.broken = false
-	return nil
+	return a, err
 }
 
 // Close ends the connection. The agent waits for that before it ends the hook.

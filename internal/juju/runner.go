@@ -15,10 +15,20 @@ import (
 type Command struct {
 	Name string
 	Args []string
-	// Stdin is the tool's standard input when HasStdin is set, and may be
-	// secret.
-	Stdin    []byte `json:"-"`
-	HasStdin bool
+	// Stdin is the tool's standard input, nil for none, and may be secret.
+	Stdin *Settings `json:"-"`
+	// Stdout, if set, reads standard output as it arrives, of a size that is
+	// known, or 0. What it leaves is thrown away, and so is what it made of it
+	// when the tool failed.
+	Stdout func(stdout io.Reader, size int) error `json:"-"`
+}
+
+// read reads standard output by Stdout, or else returns it.
+func (c Command) read(stdout io.Reader, size int) ([]byte, error) {
+	if c.Stdout == nil {
+		return io.ReadAll(stdout)
+	}
+	return nil, c.Stdout(stdout, size)
 }
 
 // Format prints the tool's name only, with every verb.
@@ -28,9 +38,10 @@ func (c Command) Format(f fmt.State, _ rune) {
 
 // Runner runs hook tools, one at a time.
 type Runner interface {
-	// Run returns what the tool wrote to standard output. The error is an
-	// *Error when the tool ran and failed. Any other error says that it did
-	// not run, or that nobody knows; nothing is ever run twice.
+	// Run returns what the tool wrote to standard output, unless c.Stdout reads
+	// it. The error is an *Error when the tool ran and failed, or that of
+	// c.Stdout. Any other error says that it did not run, or that nobody knows;
+	// nothing is ever run twice.
 	Run(ctx context.Context, c Command) (stdout []byte, err error)
 }
 
