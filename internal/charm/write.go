@@ -56,10 +56,8 @@ func write(ctx context.Context, client *juju.Client, s decision.Snapshot, c sign
 // writeRelations writes our databags in the relations that were looked at.
 func writeRelations(ctx context.Context, client *juju.Client, s decision.Snapshot, c signing.Changes) error {
 	for _, r := range c.Relations {
-		application := bag{r.Relation.OwnApplicationBag, r.Application, signing.OwnsAnswerKey}
-		unit := bag{r.Relation.OwnUnitBag, r.Unit, tlscertificates.IsLegacyAnswerKey}
-		if err := writeBags(ctx, client, r.Relation.ID, application, unit); err != nil {
-			return err
+		if err := writeRelation(ctx, client, r); err != nil {
+			return fmt.Errorf("cannot write relation %s: %w", r.Relation.ID, err)
 		}
 	}
 	for _, t := range c.Transfers {
@@ -76,6 +74,20 @@ func writeRelations(ctx context.Context, client *juju.Client, s decision.Snapsho
 		return nil
 	}
 	return writeBags(ctx, client, s.Upstream.ID, bag{}, bag{s.Upstream.OwnUnitBag, c.Upstream, ownsRequests})
+}
+
+// writeRelation writes our databags in one relation of the certificates
+// endpoint. That of the application holds the list of all answers.
+func writeRelation(ctx context.Context, client *juju.Client, r signing.RelationChanges) error {
+	id := r.Relation.ID
+	if r.Application != nil {
+		changes := tlscertificates.DiffPieces(r.Relation.OwnApplicationBag, r.Application, signing.OwnsAnswerKey)
+		if err := client.WriteApplicationPieces(ctx, id, changes); err != nil {
+			return err
+		}
+	}
+	unit := bag{r.Relation.OwnUnitBag, r.Unit, tlscertificates.IsLegacyAnswerKey}
+	return client.WriteUnitBag(ctx, id, unit.changes())
 }
 
 // writeSecrets makes and removes secrets. One that is gone already was removed

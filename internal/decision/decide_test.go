@@ -366,11 +366,11 @@ func TestDecideRequestsLater(t *testing.T) {
 	w := newWorld(t)
 	first, second, third := newCSR(t, pkix.Name{CommonName: "first"}), newCSR(t, pkix.Name{CommonName: "second"}), newCSR(t, pkix.Name{CommonName: "third"})
 	w.relate(4, "web", map[string]map[string]string{"web/0": csrBag(t, first, second)})
-	published := w.settle().Relations[0].Application[tlscertificates.KeyCertificates]
+	published := whole(w.settle().Relations[0].Application)[tlscertificates.KeyCertificates]
 
 	t.Run("a request shown again keeps its answer", func(t *testing.T) {
 		require.Equal(t, []string{"4 csr: keep", "4 csr: keep", "active: root 9y · 2 certificates · 1 application"}, describe(decision.Make(w.s)))
-		require.Equal(t, published, w.settle().Relations[0].Application[tlscertificates.KeyCertificates])
+		require.Equal(t, published, whole(w.settle().Relations[0].Application)[tlscertificates.KeyCertificates])
 	})
 	t.Run("a lost index is rebuilt from the answers", func(t *testing.T) {
 		before := w.s.Peer.Record.CSR[4]
@@ -380,7 +380,7 @@ func TestDecideRequestsLater(t *testing.T) {
 	})
 	t.Run("answers keep their order, new ones come last, those not shown go", func(t *testing.T) {
 		w.s.Relations[0].Units[0].Requests = tlscertificates.ParseUnitBag(csrBag(t, third, second))
-		answers, err := tlscertificates.ParseCertificates(w.settle().Relations[0].Application[tlscertificates.KeyCertificates])
+		answers, err := tlscertificates.ParseCertificates(whole(w.settle().Relations[0].Application)[tlscertificates.KeyCertificates])
 		require.NoError(t, err)
 		require.Len(t, answers, 2)
 		require.Equal(t, []string{second, third}, []string{answers[0].CSR, answers[1].CSR})

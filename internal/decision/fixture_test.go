@@ -142,10 +142,19 @@ func (w *world) write(d decision.Decision) signing.Changes {
 	for i, c := range changes.Relations {
 		w.s.Relations[i].OwnUnitBag = c.Unit
 		if c.Application != nil {
-			w.s.Relations[i].OwnApplicationBag = c.Application
+			w.s.Relations[i].OwnApplicationBag = whole(c.Application)
 		}
 	}
 	return changes
+}
+
+// whole puts the values of a bag together.
+func whole(pieces map[string][]string) map[string]string {
+	bag := map[string]string{}
+	for key, value := range pieces {
+		bag[key] = strings.Join(value, "")
+	}
+	return bag
 }
 
 // keyring hands out the keys of the world's secrets.

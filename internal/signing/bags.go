@@ -11,17 +11,17 @@ import (
 
 // applicationBag is what the leader publishes in a relation for the CSR
 // dialect. A key without content is left out, which removes it.
-func applicationBag(a decision.RelationAnswers) map[string]string {
-	bag := map[string]string{tlscertificates.KeyCapabilities: tlscertificates.EncodeCapabilities(a.Capabilities)}
+func applicationBag(a decision.RelationAnswers) map[string][]string {
+	bag := map[string][]string{tlscertificates.KeyCapabilities: {tlscertificates.EncodeCapabilities(a.Capabilities)}}
 	entries := make([]tlscertificates.Published, len(a.Certificates))
 	for i, answer := range a.Certificates {
 		entries[i] = answer.Published
 	}
 	if len(entries) > 0 {
-		bag[tlscertificates.KeyCertificates] = tlscertificates.JoinPublished(entries)
+		bag[tlscertificates.KeyCertificates] = tlscertificates.EncodePublished(entries)
 	}
 	if errors := tlscertificates.EncodeRequestErrors(policy.Provider, a.Errors); errors != "" {
-		bag[tlscertificates.KeyRequestErrors] = errors
+		bag[tlscertificates.KeyRequestErrors] = []string{errors}
 	}
 	return bag
 }

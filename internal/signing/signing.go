@@ -48,11 +48,11 @@ type Changes struct {
 }
 
 // RelationChanges are our bags in one relation. Application is nil on a unit
-// that does not lead.
+// that does not lead, and its values are in pieces that follow one another.
 type RelationChanges struct {
 	Relation    decision.Relation
 	Unit        map[string]string
-	Application map[string]string
+	Application map[string][]string
 }
 
 // TransferChanges are our bags in one relation of the send-ca-cert endpoint.

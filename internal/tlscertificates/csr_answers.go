@@ -35,7 +35,7 @@ func EncodeCertificates(a []CertificateAnswer) string {
 	for i, answer := range a {
 		entries[i] = Publish(answer)
 	}
-	return JoinPublished(entries)
+	return strings.Join(EncodePublished(entries), "")
 }
 
 // encodeAnswer returns the JSON object of an answer. The order of its members is

@@ -190,7 +190,7 @@ func FuzzSplitPublished(f *testing.F) {
 			require.Equal(t, answers[i], got)
 			require.Equal(t, answers[i].CSR, entry.CSR)
 		}
-		again, err := tlscertificates.ParseCertificates(tlscertificates.JoinPublished(entries))
+		again, err := tlscertificates.ParseCertificates(joined(entries))
 		require.NoError(t, err)
 		require.Equal(t, answers, again)
 	})

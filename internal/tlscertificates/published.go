@@ -32,27 +32,22 @@ func (p Published) Answer() (CertificateAnswer, error) {
 	return answers[0], nil
 }
 
-// JoinPublished returns the value of KeyCertificates, in the order given: what
-// EncodeCertificates gives for the answers.
-func JoinPublished(entries []Published) string {
-	size := 2
-	for _, p := range entries {
-		size += len(p.Entry) + 1
-	}
-	var text strings.Builder
-	text.Grow(size)
-	text.WriteByte('[')
+// EncodePublished returns the value of KeyCertificates, in the order given: what
+// EncodeCertificates gives for the answers. It is in pieces that follow one another,
+// most of them parts of the value that was read: nothing puts megabytes together.
+func EncodePublished(entries []Published) []string {
+	pieces := make([]string, 0, 2*len(entries)+2)
+	pieces = append(pieces, "[")
 	for i, p := range entries {
 		if i > 0 {
-			text.WriteByte(',')
+			pieces = append(pieces, ",")
 		}
-		text.WriteString(p.Entry)
+		pieces = append(pieces, p.Entry)
 	}
-	text.WriteByte(']')
-	return text.String()
+	return append(pieces, "]")
 }
 
-// SplitPublished is the inverse of JoinPublished. Text that another version
+// SplitPublished is the inverse of EncodePublished. Text that another version
 // wrote, or another hand, is decoded and its entries are written anew.
 func SplitPublished(text string) ([]Published, error) {
 	if entries, ok := splitOwn(text); ok {
@@ -69,7 +64,7 @@ func SplitPublished(text string) ([]Published, error) {
 	return entries, nil
 }
 
-// splitOwn splits text that has exactly the form in which JoinPublished writes
+// splitOwn splits text that has exactly the form in which EncodePublished writes
 // it; false for any other.
 func splitOwn(text string) ([]Published, bool) {
 	rest, ok := strings.CutPrefix(text, "[")

@@ -26,18 +26,18 @@ func TestPublishedEntriesAreCarriedOverAsTheyAre(t *testing.T) {
 		require.Equal(t, answers[i].CSR, entry.CSR)
 		require.Contains(t, text, entry.Entry)
 	}
-	require.Equal(t, text, tlscertificates.JoinPublished(entries))
+	require.Equal(t, text, joined(entries))
 
 	t.Run("one that is replaced leaves the bytes of the others", func(t *testing.T) {
 		answers[1].Certificate = "leaf 4"
 		entries[1] = tlscertificates.Publish(answers[1])
-		require.Equal(t, tlscertificates.EncodeCertificates(answers), tlscertificates.JoinPublished(entries))
+		require.Equal(t, tlscertificates.EncodeCertificates(answers), joined(entries))
 	})
 	t.Run("what another version wrote is written anew", func(t *testing.T) {
 		spaced := strings.ReplaceAll(tlscertificates.EncodeCertificates(answers), `","`, `" , "`)
 		entries, err := tlscertificates.SplitPublished(spaced)
 		require.NoError(t, err)
-		require.Equal(t, tlscertificates.EncodeCertificates(answers), tlscertificates.JoinPublished(entries))
+		require.Equal(t, tlscertificates.EncodeCertificates(answers), joined(entries))
 	})
 	t.Run("what is cut off is refused", func(t *testing.T) {
 		for length := 1; length < len(text); length++ {
@@ -45,4 +45,8 @@ func TestPublishedEntriesAreCarriedOverAsTheyAre(t *testing.T) {
 			require.Error(t, err, "the first %d bytes", length)
 		}
 	})
+}
+
+func joined(entries []tlscertificates.Published) string {
+	return strings.Join(tlscertificates.EncodePublished(entries), "")
 }
