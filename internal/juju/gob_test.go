@@ -98,7 +98,7 @@ func FuzzReceive(f *testing.F) {
 		var stdout []byte
 		a, err := receiver(bytes.NewReader(text)).receive(Command{Stdout: func(r io.Reader, size int) (err error) {
 			stdout, err = io.ReadAll(r)
-			require.Len(t, stdout, size)
+			require.LessOrEqual(t, len(stdout), size)
 			return err
 		}})
 		decoder := gob.NewDecoder(bytes.NewReader(text))

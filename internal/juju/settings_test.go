@@ -55,7 +55,7 @@ func FuzzSettings(f *testing.F) {
 	f.Fuzz(func(t *testing.T, key, value string, cut uint) {
 		at := cut % uint(len(value)+1)
 		text := written(t, map[string][]string{key: {value[:at], value[at:]}, "other": {"x"}})
-		if key == "other" || len(key) > 1000 {
+		if key == "other" || len(key) > 1000/len(`\u0000`) {
 			return // YAML bounds keys
 		}
 		var got map[string]string
