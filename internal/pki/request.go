@@ -130,7 +130,8 @@ func checkAttributes(der []byte) error {
 	if !input.ReadASN1(&request, cbasn1.SEQUENCE) || !request.ReadASN1Integer(&version) || version != 0 {
 		return refusal("its version is not 0")
 	}
-	if !request.SkipASN1(cbasn1.SEQUENCE) || !request.SkipASN1(cbasn1.SEQUENCE) ||
+	var subject, key cryptobyte.String
+	if !request.ReadASN1(&subject, cbasn1.SEQUENCE) || !request.ReadASN1(&key, cbasn1.SEQUENCE) ||
 		!request.ReadOptionalASN1(&attributes, &some, cbasn1.Tag(0).Constructed().ContextSpecific()) {
 		return refusal("it is malformed")
 	}
