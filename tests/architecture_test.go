@@ -31,7 +31,7 @@ type layer struct {
 // refused: add it when two others need it, and say why in docs/decisions.
 var layers = map[string]layer{
 	"internal/pki": {
-		modules: []string{"golang.org/x/crypto/ocsp", "golang.org/x/net/idna"},
+		modules: []string{"golang.org/x/crypto/cryptobyte", "golang.org/x/crypto/ocsp", "golang.org/x/net/idna"},
 		shunned: []string{"io/fs", "log", "net/http", "os", "os/exec"}, // log/slog only to redact keys
 		because: "pki is X.509 alone: it must be usable, and testable, without Juju, files, network or log",
 	},

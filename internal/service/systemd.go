@@ -15,7 +15,6 @@ import (
 	"syscall"
 
 	"tls-authority/internal/control"
-	"tls-authority/internal/spool"
 )
 
 // makeAccount makes the user and group of the daemon, unless they exist. They
@@ -59,7 +58,7 @@ func (s Keeper) barred() error {
 	}
 	for _, path := range []string{s.site.State, filepath.Dir(s.site.Program())} {
 		for ; path != filepath.Dir(path); path = filepath.Dir(path) {
-			if state, err := os.Stat(path); err == nil && !mayEnter(state, *owner) {
+			if state, err := os.Stat(path); err == nil && !mayEnter(state, owner.UID, owner.GID) {
 				return fmt.Errorf("user %s may not enter %s", s.site.Account, path)
 			}
 		}
@@ -68,14 +67,14 @@ func (s Keeper) barred() error {
 }
 
 // mayEnter judges by the mode alone.
-func mayEnter(directory fs.FileInfo, who spool.Owner) bool {
+func mayEnter(directory fs.FileInfo, uid, gid int) bool {
 	system, ok := directory.Sys().(*syscall.Stat_t)
 	switch mode := directory.Mode().Perm(); {
 	case !ok:
 		return true
-	case int(system.Uid) == who.UID:
+	case int(system.Uid) == uid:
 		return mode&0o100 != 0
-	case int(system.Gid) == who.GID:
+	case int(system.Gid) == gid:
 		return mode&0o010 != 0
 	default:
 		return mode&0o001 != 0
