@@ -81,7 +81,7 @@ func TestTables(t *testing.T) {
 func sampleReport() report {
 	at := func(seconds float64) spread { return newSpread([]float64{seconds}) }
 	r := report{
-		StartUp: []startUpCost{{Name: emptyRun, CPU: at(0.005)}, {Name: versionRun, CPU: at(0.01)}, {Name: idleRun, CPU: at(0.02), Calls: 6}},
+		StartUp: []startUpCost{{Name: emptyRun, CPU: at(0.005)}, {Name: noEventRun, CPU: at(0.01)}, {Name: idleRun, CPU: at(0.02), Calls: 6}},
 		Fleet: []fleetCost{
 			{Units: 10, CPU: 1, LastCPU: at(0.9), LastCalls: 12, LastMoved: 100, Wire: 50, Decode: at(0.001), Encode: at(0.001)},
 			{Units: 1000, CPU: 200, LastCPU: at(0.25), Beside: at(0.1), LastCalls: 12, LastMoved: 8000, Read: 3_000_000, Wire: 4000, Decode: at(0.06), Encode: at(0.04)},

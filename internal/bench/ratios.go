@@ -61,7 +61,7 @@ func startUpRatios(rows []startUpCost) []ratio {
 		return nil
 	}
 	return []ratio{
-		{Name: versionRun + " ÷ " + emptyRun, Value: times[versionRun] / times[emptyRun]},
+		{Name: noEventRun + " ÷ " + emptyRun, Value: times[noEventRun] / times[emptyRun]},
 		{Name: idleRun + " ÷ " + emptyRun, Value: times[idleRun] / times[emptyRun]},
 	}
 }

@@ -4,9 +4,11 @@ package bench
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"time"
 )
 
 // startUpCost is the cost of a run in which there is nothing to do.
@@ -20,7 +22,7 @@ type startUpCost struct {
 // The names of the runs that do nothing.
 const (
 	emptyRun   = "an empty Go program"
-	versionRun = "tls-authority version"
+	noEventRun = "dispatch without an event"
 	idleRun    = "idle update-status"
 )
 
@@ -33,9 +35,7 @@ func (b *bench) measureStartUp() error {
 	}
 	defer s.close()
 	program := filepath.Join(s.model.Directory(), "agents", "unit-"+authorityApplication+"-0", "charm", "dispatch")
-	version, err := costs(b.sizes.startUps, func() (hookCost, error) {
-		return runCommand(&exec.Cmd{Path: program, Args: []string{"tls-authority", "version"}})
-	})
+	noEvent, err := costs(b.sizes.startUps, func() (hookCost, error) { return runWithoutEvent(program) })
 	if err != nil {
 		return err
 	}
@@ -47,8 +47,22 @@ func (b *bench) measureStartUp() error {
 	if err != nil {
 		return err
 	}
-	b.report.StartUp = []startUpCost{empty.startUp(emptyRun), version.startUp(versionRun), idle.startUp(idleRun)}
+	b.report.StartUp = []startUpCost{empty.startUp(emptyRun), noEvent.startUp(noEventRun), idle.startUp(idleRun)}
 	return nil
+}
+
+// runWithoutEvent starts the program of hooks where no hook is: it finds no
+// event in its environment and ends, with everything that a start costs behind it.
+func runWithoutEvent(program string) (hookCost, error) {
+	cmd := &exec.Cmd{Path: program, Args: []string{"dispatch"}, Env: []string{"PATH=/usr/bin:/bin"}}
+	start := time.Now()
+	err := cmd.Run()
+	wall := time.Since(start).Seconds()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 1 {
+		return hookCost{}, fmt.Errorf("cannot run %s: it has found an event, or has not run: %v", program, err)
+	}
+	return hookCost{cpu: processorTime(cmd.ProcessState), wall: wall}, nil
 }
 
 // measureIdle adds a row for a model in which certificates were issued.
